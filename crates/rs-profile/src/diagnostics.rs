@@ -84,9 +84,12 @@ impl Counts {
     }
 }
 
-/// Whether a function stands for itself and not for nameless code. The kernel as a whole is a name.
+/// Whether a function stands for itself and not for nameless code. The kernel as a whole is a name;
+/// `[app]+0x1aa90` is only where an unnamed function of `app` begins.
 fn is_named(function: &Function) -> bool {
-    function.kind == FrameKind::Kernel || !is_bracketed(&function.function)
+    let is_boundary = |name: &str| name.starts_with('[') && name.contains("]+0x");
+    function.kind == FrameKind::Kernel
+        || !(is_bracketed(&function.function) || is_boundary(&function.function))
 }
 
 fn is_bracketed(name: &str) -> bool {

@@ -77,7 +77,8 @@ fn rust(raw_name: &str, suffix: &str, place: Place, is_estimated: bool) -> Symbo
         let name = place.key.rsplit("::").next().unwrap_or_default();
         return runtime(raw_name, name, runtime_module(name).unwrap_or("std"));
     }
-    let display = demangled(&raw_name[..raw_name.len() - suffix.len()]).filter(|display| *display != place.key);
+    let display =
+        demangled(&raw_name[..raw_name.len() - suffix.len()]).filter(|display| *display != place.key);
     Symbol {
         function: Some(place.key),
         display,
@@ -106,8 +107,13 @@ fn runtime(raw_name: &str, name: &str, module: &str) -> Symbol {
 /// Where the functions with fixed names live that std and the compiler link by name.
 fn runtime_module(name: &str) -> Option<&'static str> {
     match name {
-        "rust_begin_unwind" | "rust_panic" | "rust_panic_with_hook" | "__rust_start_panic"
-        | "__rust_panic_cleanup" | "__rust_drop_panic" | "__rust_foreign_exception" => Some("std::panicking"),
+        "rust_begin_unwind"
+        | "rust_panic"
+        | "rust_panic_with_hook"
+        | "__rust_start_panic"
+        | "__rust_panic_cleanup"
+        | "__rust_drop_panic"
+        | "__rust_foreign_exception" => Some("std::panicking"),
         "rust_eh_personality" => Some("std::sys::personality"),
         _ if name.starts_with("__rdl_") => Some("std::alloc"),
         _ if name.starts_with("__rust_") || name.starts_with("__rg_") => Some("alloc::alloc"),
@@ -139,8 +145,18 @@ impl Write for Bounded {
 
 /// Suffixes of parts and copies of functions that compilers and linkers make; most are followed by a number.
 const SUFFIXES: [&str; 12] = [
-    "llvm", "cold", "part", "constprop", "isra", "lto_priv", "localalias", "clone", "warm", "unlikely",
-    "__uniq", "specialized",
+    "llvm",
+    "cold",
+    "part",
+    "constprop",
+    "isra",
+    "lto_priv",
+    "localalias",
+    "clone",
+    "warm",
+    "unlikely",
+    "__uniq",
+    "specialized",
 ];
 
 /// Drops suffixes such as `.cold`, `.part.0` or `.llvm.123`, and a symbol version (`@@GLIBC_2.2.5`).

@@ -21,11 +21,11 @@ pub(crate) struct CppName {
 
 /// Takes a mangled name apart, compiler suffixes already off.
 pub(crate) fn parse(symbol: &str) -> Option<CppName> {
-    let parsed = BorrowedSymbol::new(symbol.as_bytes()).ok()?;
-    let display = print(&parsed, DemangleOptions::new())?;
-    let bare = print(&parsed, DemangleOptions::new().no_params().no_return_type())?;
-    let bare = bare.rsplit_once("thunk to ").map_or(bare.as_str(), |(_, target)| target);
-    let mut key = strip_arguments(bare);
+    let display = print(symbol, DemangleOptions::new())?;
+    let target = thunk_target(symbol);
+    let bare =
+        print(target.as_deref().unwrap_or(symbol), DemangleOptions::new().no_params().no_return_type())?;
+    let mut key = strip_arguments(&bare);
     let mut body = None;
     if let Some(at) = key.find("::{lambda") {
         key.truncate(at);
@@ -33,18 +33,27 @@ pub(crate) fn parse(symbol: &str) -> Option<CppName> {
     }
     let last = last_segment(&key);
     let namespace = key[..key.len() - last.len()].trim_end_matches("::");
-    Some(CppName {
-        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
-        key,
-        display,
-        body,
-    })
+    Some(CppName { namespace: (!namespace.is_empty()).then(|| namespace.to_owned()), key, display, body })
 }
 
-fn print(symbol: &BorrowedSymbol<'_>, options: DemangleOptions) -> Option<String> {
+fn print(symbol: &str, options: DemangleOptions) -> Option<String> {
+    let parsed = BorrowedSymbol::new(symbol.as_bytes()).ok()?;
     let mut out = Bounded(String::new());
-    symbol.structured_demangle(&mut out, &options).ok()?;
+    parsed.structured_demangle(&mut out, &options).ok()?;
     Some(out.0)
+}
+
+/// The function that a thunk (`_ZTh`, `_ZTv`) or a transactional clone (`_ZGT`) stands for.
+fn thunk_target(symbol: &str) -> Option<String> {
+    let offset = |text: &str| text.split_once('_').map(|(_, rest)| rest.to_owned());
+    let rest = if let Some(rest) = symbol.strip_prefix("_ZTh") {
+        offset(rest)?
+    } else if let Some(rest) = symbol.strip_prefix("_ZTv") {
+        offset(&offset(rest)?)?
+    } else {
+        symbol.strip_prefix("_ZGTt").or_else(|| symbol.strip_prefix("_ZGTn"))?.to_owned()
+    };
+    Some(format!("_Z{rest}"))
 }
 
 /// Substitutions can make the text exponentially longer than the name.

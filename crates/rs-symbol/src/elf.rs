@@ -77,8 +77,7 @@ impl Elf {
         if !header.is_little_endian() {
             return Err(ParseError::NotElf);
         }
-        let programs =
-            header.program_headers(LE, bytes).map_err(|e| ParseError::Damaged(e.to_string()))?;
+        let programs = header.program_headers(LE, bytes).map_err(|e| ParseError::Damaged(e.to_string()))?;
         let mut elf = Elf {
             machine: header.e_machine(LE),
             is_shared: header.e_type(LE) == elf::ET_DYN,
@@ -148,7 +147,11 @@ impl Elf {
     }
 
     fn by_code_first(&self, wanted: impl Fn(&Segment) -> bool) -> Option<&Segment> {
-        self.loads.iter().filter(|s| s.executable).find(|s| wanted(s)).or_else(|| self.loads.iter().find(|s| wanted(s)))
+        self.loads
+            .iter()
+            .filter(|s| s.executable)
+            .find(|s| wanted(s))
+            .or_else(|| self.loads.iter().find(|s| wanted(s)))
     }
 
     /// Offset in the file of an address, where the file has a byte for it.

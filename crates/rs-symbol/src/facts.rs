@@ -143,4 +143,3 @@ pub(crate) fn dependencies(image: &Image) -> Option<Vec<Dependency>> {
     ZlibDecoder::new(bytes).take(MAX_LIST).read_to_end(&mut json).ok()?;
     Some(serde_json::from_slice::<DependencyList>(&json).ok()?.packages)
 }
-

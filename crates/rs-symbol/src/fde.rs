@@ -9,8 +9,10 @@ use gimli::{
     BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, RegisterRule,
     UnwindContext, UnwindOffset, UnwindSection,
 };
+use memchr::memmem;
 use object::elf;
 
+use crate::arch::SIGNAL_RETURN;
 use crate::image::Image;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -42,9 +44,16 @@ pub(crate) struct FunctionTable {
 #[derive(Debug)]
 enum Place {
     /// Sorted by the linker; nothing was read yet.
-    Header { header: Range<usize>, eh_frame: Range<usize> },
+    Header {
+        header: Range<usize>,
+        eh_frame: Range<usize>,
+    },
     /// Sorted here: first address of a function and the offset of its entry.
-    Index { section: Range<usize>, debug: bool, starts: Vec<(u64, usize)> },
+    Index {
+        section: Range<usize>,
+        debug: bool,
+        starts: Vec<(u64, usize)>,
+    },
     None,
 }
 
@@ -173,11 +182,13 @@ impl FunctionTable {
                 let section = eh_frame(bytes.get(section.clone())?);
                 let header =
                     EhFrameHdr::new(bytes.get(header.clone())?, LittleEndian).parse(&self.bases, 8).ok()?;
-                let table = header.table()?;
-                let pointer = table.lookup(svma, &self.bases).ok()?;
-                let offset = table.pointer_to_offset(pointer).ok()?;
+                let gimli::Pointer::Direct(entry) = header.table()?.lookup(svma, &self.bases).ok()? else {
+                    return None;
+                };
+                let gimli::Pointer::Direct(start) = header.eh_frame_ptr() else { return None };
+                let offset = usize::try_from(entry.checked_sub(start)?).ok()?;
                 let fde =
-                    section.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()?;
+                    section.fde_from_offset(&self.bases, offset.into(), EhFrame::cie_from_offset).ok()?;
                 addresses(&fde).contains(&svma).then(|| then(&fde, AnySection::EhFrame(&section)))
             }
             Place::Index { section, debug, starts } => {
@@ -199,6 +210,23 @@ impl FunctionTable {
             Place::None => None,
         }
     }
+}
+
+/// Where signal handlers return to, if this image has that code (a C library, the vDSO on aarch64). Its
+/// unwind entry is marked with an S; its rules are DWARF expressions that framehop cannot evaluate.
+pub(crate) fn signal_return(image: &Image) -> Option<u64> {
+    const MARK: &[u8] = b"zRS\0";
+    let (eh_frame_address, range) = UnwindSections::find(image).eh_frame?;
+    let eh_frame = &image.bytes()[range];
+    let mark = memmem::find(eh_frame, MARK)?;
+    // The common entry: length, id, version, then the mark. Its first function follows at once.
+    let common = mark.checked_sub(9)?;
+    let word = |at: usize| Some(u32::from_le_bytes(eh_frame.get(at..at + 4)?.try_into().ok()?));
+    let function = common.checked_add(4)?.checked_add(word(common)? as usize)?;
+    let start_at = function.checked_add(8)?;
+    let start = (eh_frame_address + start_at as u64).wrapping_add_signed(i64::from(word(start_at)? as i32));
+    let code = image.bytes_at(start, 64)?;
+    Some(start + memmem::find(code, SIGNAL_RETURN)? as u64)
 }
 
 enum AnySection<'a> {

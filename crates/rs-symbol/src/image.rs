@@ -17,7 +17,7 @@ use object::read::elf::NoteIterator;
 use crate::elf::{Elf, ParseError, Section, Segment};
 use crate::error::{Error, Result};
 use crate::facts::BinaryFacts;
-use crate::fde::FunctionTable;
+use crate::fde::{FunctionTable, signal_return};
 use crate::symtab::SymbolTable;
 
 /// One binary, shared by everything that looks into it.
@@ -31,6 +31,7 @@ pub struct Image {
     facts: OnceLock<BinaryFacts>,
     functions: OnceLock<FunctionTable>,
     symbols: OnceLock<SymbolTable>,
+    signal_return: OnceLock<Option<u64>>,
 }
 
 enum Bytes {
@@ -72,6 +73,7 @@ impl Image {
             facts: OnceLock::new(),
             functions: OnceLock::new(),
             symbols: OnceLock::new(),
+            signal_return: OnceLock::new(),
         };
         image.build_id = image.find_build_id();
         Ok(image)
@@ -147,6 +149,11 @@ impl Image {
         self.symbols.get_or_init(|| SymbolTable::read(self))
     }
 
+    /// Where signal handlers return to, if this image has that code.
+    pub(crate) fn signal_return(&self) -> Option<u64> {
+        *self.signal_return.get_or_init(|| signal_return(self))
+    }
+
     pub(crate) fn elf(&self) -> &Elf {
         &self.elf
     }
@@ -196,7 +203,10 @@ impl Image {
 
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Image").field("path", &self.path).field("build_id", &self.build_id).finish_non_exhaustive()
+        f.debug_struct("Image")
+            .field("path", &self.path)
+            .field("build_id", &self.build_id)
+            .finish_non_exhaustive()
     }
 }
 

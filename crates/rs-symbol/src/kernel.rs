@@ -116,7 +116,11 @@ impl Kallsyms {
             symbols.starts.push((address, Name { start, end: symbols.names.len() as u32, module }));
         }
         if symbols.starts.is_empty() {
-            return Err(if hidden > 0 { KernelUnavailable::KptrRestrict } else { KernelUnavailable::Unreadable });
+            return Err(if hidden > 0 {
+                KernelUnavailable::KptrRestrict
+            } else {
+                KernelUnavailable::Unreadable
+            });
         }
         // Stable: of several names for one address the first stays first.
         symbols.starts.sort_by_key(|(address, _)| *address);

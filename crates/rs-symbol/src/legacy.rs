@@ -29,10 +29,8 @@ pub(crate) fn parse(symbol: &str) -> Option<Parsed<'_>> {
     loop {
         if let Some(suffix) = rest.strip_prefix('E') {
             let hash = raw.pop()?;
-            return (is_hash(hash) && !raw.is_empty()).then(|| Parsed {
-                components: raw.into_iter().map(decode).collect(),
-                suffix,
-            });
+            return (is_hash(hash) && !raw.is_empty())
+                .then(|| Parsed { components: raw.into_iter().map(decode).collect(), suffix });
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let length: usize = rest[..digits].parse().ok()?;
@@ -107,16 +105,20 @@ impl Parsed<'_> {
         let mut body = None;
         let mut components: Vec<&str> = Vec::new();
         for component in &self.components {
-            let named = component.split("{{").next().unwrap_or_default();
-            if component.contains("{{closure}}") {
-                body = Some(Body::Closure);
-            } else if !named.is_empty() {
-                // A function with a name inside a closure is no part of it.
-                body = None;
+            if component.starts_with("{{") {
+                if component == "{{closure}}" {
+                    body = Some(Body::Closure);
+                }
+                continue;
             }
-            if !named.is_empty() {
-                components.push(named);
-            }
+            // A function with a name inside a closure is no part of it.
+            body = None;
+            components.push(
+                component
+                    .strip_suffix("{{vtable.shim}}")
+                    .or(component.strip_suffix("{{reify.shim}}"))
+                    .unwrap_or(component),
+            );
         }
         let (first, rest) = components.split_first()?;
         let (key, crate_name, module, is_estimated) =
@@ -137,12 +139,19 @@ fn is_impl(component: &str) -> bool {
 }
 
 /// `<Type as Trait>::function` or `<Type>::function`: where the impl is written is not told, so the type's
-/// place stands in, or the trait's if the type has none.
+/// place stands in. It is the trait's if the type has none, or if only the trait is not of the standard
+/// library: an impl is in the crate of either.
 fn qualified_impl(qualified: &str, rest: &[&str]) -> (String, String, String, bool) {
     let (self_type, of) = split_qualified(qualified);
     let self_type = strip_generics(self_type);
     let of = of.map(strip_generics);
-    let home = path_in_type(&self_type).or_else(|| of.as_deref().and_then(path_in_type)).unwrap_or("core");
+    let of_type = path_in_type(&self_type);
+    let of_trait = of.as_deref().and_then(path_in_type);
+    let home = match (of_type, of_trait) {
+        (Some(of_type), Some(of_trait)) if is_standard(of_type) && !is_standard(of_trait) => of_trait,
+        (Some(of_type), _) => of_type,
+        (None, of_trait) => of_trait.unwrap_or("core"),
+    };
     let of_part = of.as_deref().map(|of| format!(" as {of}")).unwrap_or_default();
     let key = join(&format!("<{self_type}{of_part}>"), rest);
     (key, crate_of(home), parent_module(home), true)
@@ -182,6 +191,10 @@ fn path_in_type(text: &str) -> Option<&str> {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
     let path = text[..end].trim_end_matches(':');
     path.contains("::").then_some(path)
+}
+
+fn is_standard(path: &str) -> bool {
+    matches!(path.split("::").next(), Some("core" | "alloc" | "std"))
 }
 
 fn crate_of(path: &str) -> String {

@@ -172,12 +172,17 @@ mod tests {
     fn an_entry_may_cover_several() {
         let map = PerfMap::parse("1000 10 a\n1010 10 b\n1020 10 c\n1008 20 all\n");
         let at = |address| map.lookup(address).and_then(|symbol| symbol.function).unwrap_or_default();
-        assert_eq!((at(0x1000), at(0x1010), at(0x1027), at(0x1028)), ("a".into(), "all".into(), "all".into(), "c".into()));
+        assert_eq!(
+            (at(0x1000), at(0x1010), at(0x1027), at(0x1028)),
+            ("a".into(), "all".into(), "all".into(), "c".into())
+        );
     }
 
     #[test]
     fn bad_lines_are_counted_and_an_unfinished_line_waits() {
-        let map = PerfMap::parse("zz 10 a\n1000 10\n1000 0 empty\n\nffffffffffffffff 2 wraps\n1000 10 ok\n2000 10 unfini");
+        let map = PerfMap::parse(
+            "zz 10 a\n1000 10\n1000 0 empty\n\nffffffffffffffff 2 wraps\n1000 10 ok\n2000 10 unfini",
+        );
         assert_eq!(map.malformed_count(), 4);
         assert_eq!(map.len(), 1);
     }
@@ -197,7 +202,10 @@ mod tests {
         assert_eq!(place(at(0x2000)), ("leafJs".into(), Some("js".into()), "file.js".into(), Some(3)));
         assert_eq!(place(at(0x3000)), ("emit".into(), Some("js".into()), "node:events".into(), Some(495)));
         assert_eq!(place(at(0x4000)), ("(anonymous)".into(), Some("js".into()), "file.js".into(), Some(1)));
-        assert_eq!(place(at(0x5000)), ("Builtin:ArgumentsAdaptorTrampoline".into(), None, "[jit]".into(), None));
+        assert_eq!(
+            place(at(0x5000)),
+            ("Builtin:ArgumentsAdaptorTrampoline".into(), None, "[jit]".into(), None)
+        );
         assert_eq!(at(0x2000).raw_name.as_deref(), Some("JS:*leafJs /srv/file.js:3:12"));
     }
 }

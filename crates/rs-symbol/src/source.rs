@@ -156,11 +156,7 @@ impl CrateRoots {
         };
         let root = self.roots.iter().filter(|root| path.starts_with(&root.directory)).max_by_key(nearest)?;
         let file = path.strip_prefix(&root.directory).ok()?.to_str()?;
-        let module = if root.file == path {
-            root.crate_name.clone()
-        } else {
-            module(&root.crate_name, file)
-        };
+        let module = if root.file == path { root.crate_name.clone() } else { module(&root.crate_name, file) };
         Some(Source { crate_name: root.crate_name.clone(), module, version: None })
     }
 }
@@ -194,7 +190,10 @@ fn text(bytes: Option<Slice<'_>>) -> Option<&str> {
 }
 
 /// Visits the compilation units of the image's own, uncompressed debug information.
-pub(crate) fn for_each_unit<'a>(image: &'a Image, mut visit: impl FnMut(&gimli::Unit<Slice<'a>>, &Dwarf<Slice<'a>>)) {
+pub(crate) fn for_each_unit<'a>(
+    image: &'a Image,
+    mut visit: impl FnMut(&gimli::Unit<Slice<'a>>, &Dwarf<Slice<'a>>),
+) {
     let section = |id: gimli::SectionId| -> Result<Slice<'a>, gimli::Error> {
         let compressed = image.elf().section(id.name()).is_some_and(|section| section.compressed);
         let bytes = if compressed { None } else { image.section_bytes(id.name()) };

@@ -8,6 +8,7 @@
 //! Names of whole functions come from our own reading of the symbol table, because blazesym prefers the name
 //! in the debug information, and line tables have no linkage names there.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Symbolizer {
     /// Names the addresses of one image; cheaper than one by one.
     pub fn symbolize_batch(&mut self, image: &Arc<Image>, svmas: &[u64]) -> Vec<Resolved> {
         let mut details = self.images.remove(&image.id()).unwrap_or_else(|| Details::new(image));
-        let debug = debug_information(&self.blazesym, &details, svmas);
+        let debug = debug_information(&self.blazesym, image, &mut details, svmas);
         let mut namer = Namer { image, details: &mut details, names: &mut self.names };
         let mut resolved: Vec<Resolved> =
             svmas.iter().zip(debug).map(|(svma, debug)| namer.resolve(*svma, debug)).collect();
@@ -97,17 +98,30 @@ impl Symbolizer {
     }
 }
 
-fn debug_information<'a>(blazesym: &'a Blazesym, details: &Details, svmas: &[u64]) -> Vec<Option<Sym<'a>>> {
-    let none = || std::iter::repeat_with(|| None).take(svmas.len()).collect();
-    let Some(path) = &details.debug_path else { return none() };
-    let source = BlazesymSource::Elf(Elf::new(path));
+fn debug_information<'a>(
+    blazesym: &'a Blazesym,
+    image: &Image,
+    details: &mut Details,
+    svmas: &[u64],
+) -> Vec<Option<Sym<'a>>> {
+    // blazesym adds to addresses without looking.
+    let is_inside = |svma: &u64| image.elf().loads.iter().any(|load| load.addresses().contains(svma));
+    let inside: Vec<u64> = svmas.iter().copied().filter(is_inside).collect();
     // Damaged debug information, or a debug link whose checksum differs, costs the names in it only.
-    let Ok(symbolized) = blazesym.symbolize(&source, Input::VirtOffset(svmas)) else { return none() };
-    symbolized
-        .into_iter()
-        .map(|symbolized| match symbolized {
-            Symbolized::Sym(sym) => Some(sym),
-            Symbolized::Unknown(_) => None,
+    // blazesym gives an error for most of it, and panics on file numbers that no line table has.
+    let symbolized = details.debug_path.take().and_then(|path| {
+        let source = BlazesymSource::Elf(Elf::new(&path));
+        let input = Input::VirtOffset(inside.as_slice());
+        let symbolized = catch_unwind(AssertUnwindSafe(|| blazesym.symbolize(&source, input))).ok()?.ok()?;
+        details.debug_path = Some(path);
+        Some(symbolized)
+    });
+    let mut found = symbolized.unwrap_or_default().into_iter();
+    svmas
+        .iter()
+        .map(|svma| match is_inside(svma).then(|| found.next()).flatten() {
+            Some(Symbolized::Sym(sym)) => Some(sym),
+            _ => None,
         })
         .collect()
 }

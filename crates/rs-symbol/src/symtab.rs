@@ -61,11 +61,7 @@ impl SymbolTable {
 
 fn covering(entries: &[Entry], svma: u64) -> Option<&Entry> {
     let behind = entries.partition_point(|entry| entry.start <= svma);
-    entries[..behind]
-        .iter()
-        .rev()
-        .take_while(|entry| entry.max_end > svma)
-        .find(|entry| entry.end > svma)
+    entries[..behind].iter().rev().take_while(|entry| entry.max_end > svma).find(|entry| entry.end > svma)
 }
 
 fn name_at(image: &Image, offset: u64) -> Option<&str> {
@@ -80,11 +76,10 @@ fn entries(image: &Image, table: &str) -> Option<Vec<Entry>> {
     let strings = sections.get(section.link as usize)?;
     let symbols: &[Sym64<LE>] = records(image, section)?;
     let is_static = table == ".symtab";
-    let mut found: Vec<Candidate> = symbols
-        .iter()
-        .filter_map(|symbol| Candidate::new(symbol, sections, strings, is_static))
-        .collect();
-    found.sort_unstable_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.taste(image).cmp(&b.taste(image))));
+    let mut found: Vec<Candidate> =
+        symbols.iter().filter_map(|symbol| Candidate::new(symbol, sections, strings, is_static)).collect();
+    found
+        .sort_unstable_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.taste(image).cmp(&b.taste(image))));
     // Of several names for one function the best came first.
     found.dedup_by_key(|candidate| candidate.start);
     let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
@@ -117,7 +112,12 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(symbol: &Sym64<LE>, sections: &[Section], strings: &Section, is_static: bool) -> Option<Candidate> {
+    fn new(
+        symbol: &Sym64<LE>,
+        sections: &[Section],
+        strings: &Section,
+        is_static: bool,
+    ) -> Option<Candidate> {
         let kind = symbol.st_type();
         let is_function = kind == elf::STT_FUNC || kind == elf::STT_GNU_IFUNC;
         let is_label = kind == elf::STT_NOTYPE && is_static;
@@ -164,7 +164,8 @@ fn records<'a, T: Pod>(image: &'a Image, section: &Section) -> Option<&'a [T]> {
 /// the offset table, and the slot's relocation names the function.
 pub(crate) fn plt_target(image: &Image, svma: u64) -> Option<(u64, &str)> {
     let elf = image.elf();
-    let section = elf.sections.iter().find(|s| s.name.starts_with(".plt") && s.addresses().contains(&svma))?;
+    let section =
+        elf.sections.iter().find(|s| s.name.starts_with(".plt") && s.addresses().contains(&svma))?;
     let start = section.address + (svma - section.address) / PLT_STUB * PLT_STUB;
     let code = image.bytes_at(start, PLT_STUB)?;
     let jump = code.windows(6).position(|window| window.starts_with(&JUMP_THROUGH_MEMORY))?;

@@ -69,13 +69,20 @@ impl MappingRange {
 }
 
 /// The mappings of one process, and the unwinder that knows them.
-#[derive(Clone)]
 pub struct AddressSpace {
+    /// Never reused.
+    id: u64,
     /// Sorted by address, without overlaps.
     ranges: Vec<MappingRange>,
     unwinder: arch::Unwinder,
     /// Where signal handlers return to.
     signal_returns: Vec<u64>,
+}
+
+impl Clone for AddressSpace {
+    fn clone(&self) -> Self {
+        self.fork()
+    }
 }
 
 impl Default for AddressSpace {
@@ -88,12 +95,22 @@ impl AddressSpace {
     /// A process without mappings.
     pub fn new() -> Self {
         count_change();
-        AddressSpace { ranges: Vec::new(), unwinder: arch::Unwinder::new(), signal_returns: Vec::new() }
+        AddressSpace {
+            id: next_id(),
+            ranges: Vec::new(),
+            unwinder: arch::Unwinder::new(),
+            signal_returns: Vec::new(),
+        }
     }
 
     /// The address space of a child after fork.
     pub fn fork(&self) -> Self {
-        self.clone()
+        AddressSpace {
+            id: next_id(),
+            ranges: self.ranges.clone(),
+            unwinder: self.unwinder.clone(),
+            signal_returns: self.signal_returns.clone(),
+        }
     }
 
     /// Forgets all mappings: the process runs another program now.
@@ -156,7 +173,7 @@ impl AddressSpace {
         read_stack: &mut dyn FnMut(u64) -> Option<u64>,
         out: &mut Vec<u64>,
     ) -> StackEnd {
-        cache.renew_before_generations_repeat();
+        let rules = cache.rules_of(self.id);
         let leaf = out.len();
         let mut state = arch::state(registers, self.unwinder.max_known_code_address());
         let mut address = FrameAddress::from_instruction_pointer(registers.ip);
@@ -176,7 +193,7 @@ impl AddressSpace {
             }
             let before = arch::stack_pointer(&state);
             let mut read = |address| read_stack(address).ok_or(());
-            let step = self.unwinder.unwind_frame(address, &mut state, &mut cache.framehop, &mut read);
+            let step = self.unwinder.unwind_frame(address, &mut state, rules, &mut read);
             let after = arch::stack_pointer(&state);
             let is_leaf = !address.is_return_address();
             let advanced =
@@ -246,7 +263,7 @@ impl AddressSpace {
         if range.holds_code() {
             self.unwinder.add_module(module(&range));
             count_change();
-            if let Some(svma) = signal_return(&range.image) {
+            if let Some(svma) = range.image.signal_return() {
                 let address = svma.wrapping_add(range.bias);
                 if (range.start..range.end).contains(&address) {
                     self.signal_returns.push(address);
@@ -281,23 +298,6 @@ fn root_in_image(image: &Image, svma: u64) -> Root {
         }
     };
     if marked { Root::Marked } else { Root::HasCaller }
-}
-
-/// Where signal handlers return to, if this image has that code (a C library, the vDSO on aarch64). Its
-/// unwind entry is marked with an S; its rules are DWARF expressions that framehop cannot evaluate.
-fn signal_return(image: &Image) -> Option<u64> {
-    const MARK: &[u8] = b"zRS\0";
-    let (eh_frame_address, range) = UnwindSections::find(image).eh_frame?;
-    let eh_frame = &image.bytes()[range];
-    let mark = memmem::find(eh_frame, MARK)?;
-    // The common entry: length, id, version, then the mark. Its first function follows at once.
-    let common = mark.checked_sub(9)?;
-    let word = |at: usize| Some(u32::from_le_bytes(eh_frame.get(at..at + 4)?.try_into().ok()?));
-    let function = common.checked_add(4)?.checked_add(word(common)? as usize)?;
-    let start_at = function.checked_add(8)?;
-    let start = (eh_frame_address + start_at as u64).wrapping_add_signed(i64::from(word(start_at)? as i32));
-    let code = image.bytes_at(start, 64)?;
-    Some(start + memmem::find(code, arch::SIGNAL_RETURN)? as u64)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -346,11 +346,27 @@ impl ModuleSectionInfo<ImageSlice> for SectionInfo<'_> {
 }
 
 /// Unwind rules of addresses seen before. One cache serves all address spaces of a thread.
+///
+/// framehop's own cache may be shared between processes as well: it tells rules apart by a generation that
+/// every change of any process's modules advances. But the generation has 16 bits. A recording that sees many
+/// short processes goes around in minutes, and then the rules of one process, or its own of long ago, would
+/// be applied to another. So each address space gets a cache to itself, made anew in time.
 pub struct UnwindCache {
-    framehop: arch::Cache,
+    slots: [Option<Slot>; SLOTS],
     roots: FxHashMap<(u64, u64), Root>,
-    changes: u64,
 }
+
+struct Slot {
+    owner: u64,
+    /// Changes of modules that had been made when the cache was new.
+    changes: u64,
+    rules: arch::Cache,
+}
+
+/// Address spaces whose rules are kept; a cache takes some 30 kB.
+const SLOTS: usize = 16;
+/// Renewed well before the generations repeat, since other threads count on meanwhile.
+const MAX_CHANGES: u64 = u16::MAX as u64 - 1024;
 
 impl Default for UnwindCache {
     fn default() -> Self {
@@ -361,21 +377,16 @@ impl Default for UnwindCache {
 impl UnwindCache {
     /// An empty cache.
     pub fn new() -> Self {
-        UnwindCache {
-            framehop: arch::Cache::new_in(),
-            roots: FxHashMap::default(),
-            changes: CHANGES.load(Ordering::Relaxed),
-        }
+        UnwindCache { slots: [const { None }; SLOTS], roots: FxHashMap::default() }
     }
 
-    /// framehop tells its cached rules apart by a 16-bit generation that every change of any unwinder's
-    /// modules advances. When it has gone around, old rules would be taken for new ones.
-    fn renew_before_generations_repeat(&mut self) {
+    fn rules_of(&mut self, owner: u64) -> &mut arch::Cache {
         let changes = CHANGES.load(Ordering::Relaxed);
-        if changes - self.changes > u64::from(u16::MAX) - 1024 {
-            self.framehop = arch::Cache::new_in();
-            self.changes = changes;
+        let slot = &mut self.slots[owner as usize % SLOTS];
+        if slot.as_ref().is_some_and(|slot| slot.owner != owner || changes - slot.changes > MAX_CHANGES) {
+            *slot = None;
         }
+        &mut slot.get_or_insert_with(|| Slot { owner, changes, rules: arch::Cache::new_in() }).rules
     }
 }
 
@@ -383,4 +394,9 @@ static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 fn count_change() {
     CHANGES.fetch_add(1, Ordering::Relaxed);
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -23,18 +23,37 @@ enum Node<'s> {
     Crate(Cow<'s, str>),
     /// `parent::name` in the namespace that `kind` tells: upper case for what has no name of its own
     /// (`C` closure, `S` shim), `t` types and modules, `v` values.
-    Nested { kind: u8, parent: Id, name: Cow<'s, str>, number: u64 },
+    Nested {
+        kind: u8,
+        parent: Id,
+        name: Cow<'s, str>,
+        number: u64,
+    },
     /// An inherent impl, written in `scope`.
-    Inherent { scope: Id, self_type: Id },
+    Inherent {
+        scope: Id,
+        self_type: Id,
+    },
     /// A trait impl written in `scope`; without one, the definition in the trait itself.
-    Trait { scope: Option<Id>, self_type: Id, of: Id },
+    Trait {
+        scope: Option<Id>,
+        self_type: Id,
+        of: Id,
+    },
     Generic(Id),
     Basic(&'static str),
-    Pointer { sigil: &'static str, to: Id },
+    Pointer {
+        sigil: &'static str,
+        to: Id,
+    },
     Slice(Id),
     Array(Id),
     Tuple(Vec<Id>),
-    Fn { qualifiers: String, params: Vec<Id>, output: Option<Id> },
+    Fn {
+        qualifiers: String,
+        params: Vec<Id>,
+        output: Option<Id>,
+    },
     Dyn(Vec<Id>),
 }
 
@@ -708,7 +727,12 @@ mod tests {
                 differences.push(format!("{symbol}\n{demangled:#}\n{ours}\n{theirs}\n"));
             }
         }
-        assert!(differences.is_empty(), "{} of {count}:\n{}", differences.len(), differences[..8.min(differences.len())].join("\n"));
+        assert!(
+            differences.is_empty(),
+            "{} of {count}:\n{}",
+            differences.len(),
+            differences[..8.min(differences.len())].join("\n")
+        );
         assert!(count > 1000, "only {count} names");
         println!("{count} names");
     }
@@ -752,7 +776,17 @@ mod tests {
 
     #[test]
     fn damaged_names_are_none() {
-        for name in ["", "_R", "_RN", "_RNvC", "_RNvC1a", "_RNvC1a99999999999999999999x", "_R1NvC1a1b", "_RB_", "_RNvB_1a"] {
+        for name in [
+            "",
+            "_R",
+            "_RN",
+            "_RNvC",
+            "_RNvC1a",
+            "_RNvC1a99999999999999999999x",
+            "_R1NvC1a1b",
+            "_RB_",
+            "_RNvB_1a",
+        ] {
             assert!(parse(name).is_none(), "{name}");
         }
     }

@@ -1,5 +1,6 @@
 //! Names of known functions in programs built in every way that matters: both manglings, every level of debug
 //! information, stripped, split, deleted; Rust, C and C++.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod support;
 
@@ -23,7 +24,13 @@ struct Known {
 }
 
 const KNOWN: &[Known] = &[
-    Known { parts: &["app", "4burn"], key: "app::memory::burn", legacy_key: None, module: "app::memory", body: None },
+    Known {
+        parts: &["app", "4burn"],
+        key: "app::memory::burn",
+        legacy_key: None,
+        module: "app::memory",
+        body: None,
+    },
     Known {
         parts: &["app", "2go"],
         key: "<app::memory::Pool as app::memory::Work>::go",
@@ -60,7 +67,13 @@ const KNOWN: &[Known] = &[
         module: "app::memory",
         body: Some(Body::Closure),
     },
-    Known { parts: &["app", "4call"], key: "app::memory::call", legacy_key: None, module: "app::memory", body: None },
+    Known {
+        parts: &["app", "4call"],
+        key: "app::memory::call",
+        legacy_key: None,
+        module: "app::memory",
+        body: None,
+    },
     Known {
         parts: &["app", "7handler"],
         key: "app::server::handler",
@@ -155,7 +168,9 @@ fn check_inlines(path: &Path, debuginfo: &str, flavour: &str, symbolizer: &mut S
                 let is_own = symbol.crate_name.as_deref() == Some("app");
                 let file = symbol.file.as_deref().unwrap_or("app.rs");
                 assert!(!is_own || file.ends_with("app.rs"), "{flavour} {symbol:#?}");
-                assert!(debuginfo == "0" || !is_own || symbol.line.is_none_or(|line| (2..=20).contains(&line)));
+                assert!(
+                    debuginfo == "0" || !is_own || symbol.line.is_none_or(|line| (2..=20).contains(&line))
+                );
             }
             let names = std::iter::once(&resolved.symbol)
                 .chain(&resolved.inlined_by)
@@ -214,7 +229,11 @@ fn stripped_functions_have_a_stable_identity() {
     for (name, start, size) in functions(&path, &["_3app"]) {
         for address in [start, start + size / 2, start + size - 1] {
             let resolved = symbolizer.symbolize(&image, address);
-            assert_eq!(resolved.symbol.function.as_deref(), Some(format!("[stripped]+{start:#x}").as_str()), "{name}");
+            assert_eq!(
+                resolved.symbol.function.as_deref(),
+                Some(format!("[stripped]+{start:#x}").as_str()),
+                "{name}"
+            );
             assert_eq!(resolved.symbol.crate_name.as_deref(), Some("[stripped]"));
             assert_eq!(resolved.symbol.module.as_deref(), Some("[stripped]"));
             assert_eq!(resolved.symbol.language, None);
@@ -236,7 +255,12 @@ fn symbols_split_off_are_found_beside_the_program() {
     let split = directory.path().join("split");
     let debug = directory.path().join("split.debug");
     run(Command::new("objcopy").arg("--only-keep-debug").arg(&path).arg(&debug));
-    run(Command::new("objcopy").arg("--strip-all").arg("--add-gnu-debuglink").arg(&debug).arg(&path).arg(&split));
+    run(Command::new("objcopy")
+        .arg("--strip-all")
+        .arg("--add-gnu-debuglink")
+        .arg(&debug)
+        .arg(&path)
+        .arg(&split));
     assert_eq!(Symbolizer::new().symbolize(&open(&split), start + 8), expected);
     // Debug information that does not match is not used, and does not take the rest with it.
     std::fs::write(&debug, b"no debug file").unwrap();
@@ -261,7 +285,8 @@ fn a_deleted_program_is_read_through_its_open_file() {
 #[test]
 fn c_functions_belong_to_their_binary() {
     let directory = tempfile::tempdir().unwrap();
-    for (flags, has_lines) in [(&["-O2", "-g"][..], true), (&["-O2"][..], false), (&["-O2", "-g1"][..], true)] {
+    for (flags, has_lines) in [(&["-O2", "-g"][..], true), (&["-O2"][..], false), (&["-O2", "-g1"][..], true)]
+    {
         let path = directory.path().join("plain");
         cc(&program("plain.c"), &path, flags);
         let image = open(&path);
@@ -278,10 +303,9 @@ fn c_functions_belong_to_their_binary() {
         }
         let (_, start, size) = functions(&path, &["outer"]).remove(0);
         let addresses: Vec<u64> = (start..start + size).collect();
-        let is_inlined = symbolizer
-            .symbolize_batch(&image, &addresses)
-            .iter()
-            .any(|resolved| resolved.symbol.function.as_deref() == Some("inlined") && resolved.inlined_by.len() == 1);
+        let is_inlined = symbolizer.symbolize_batch(&image, &addresses).iter().any(|resolved| {
+            resolved.symbol.function.as_deref() == Some("inlined") && resolved.inlined_by.len() == 1
+        });
         assert_eq!(is_inlined, has_lines, "{flags:?}");
     }
 }
@@ -293,7 +317,8 @@ fn linkage_stubs_are_named_by_their_target() {
     cc(&program("plain.c"), &path, &["-O2", "-Wl,-z,lazy"]);
     let image = open(&path);
     let data = std::fs::read(&path).unwrap();
-    let elf = object::read::elf::ElfFile::<object::elf::FileHeader64<object::LittleEndian>>::parse(&*data).unwrap();
+    let elf =
+        object::read::elf::ElfFile::<object::elf::FileHeader64<object::LittleEndian>>::parse(&*data).unwrap();
     use object::{Object, ObjectSection};
     let plt = elf.section_by_name(".plt").unwrap();
     let mut symbolizer = Symbolizer::new();

@@ -1,5 +1,6 @@
 //! Stacks of known shape: our own, those of stopped programs, and garbage.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod support;
 
@@ -8,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
@@ -46,7 +48,7 @@ fn registers() -> Registers {
 fn unwind_own(space: &AddressSpace, registers: Registers) -> (Vec<u64>, StackEnd) {
     let end = mapped_end("self", registers.sp);
     let mut read = |address: u64| {
-        let in_stack = address >= registers.sp && address + 8 <= end && address % 8 == 0;
+        let in_stack = address >= registers.sp && address + 8 <= end && address.is_multiple_of(8);
         // SAFETY: within the mapped stack of this thread, above a live frame.
         in_stack.then(|| unsafe { (address as *const u64).read() })
     };
@@ -104,7 +106,9 @@ fn our_own_stack_is_complete() {
     chain::first(&space, &mut out);
     let names = names(&space, &out.0);
     assert_eq!(out.1, StackEnd::Complete, "{names:#?}");
-    let at = |name: &str| names.iter().position(|other| other == name).unwrap_or_else(|| panic!("{name} in {names:#?}"));
+    let at = |name: &str| {
+        names.iter().position(|other| other == name).unwrap_or_else(|| panic!("{name} in {names:#?}"))
+    };
     let test = at("unwind::our_own_stack_is_complete");
     // The closure folds into the function that wrote it.
     assert!(at("unwind::chain::second") < at("unwind::chain::first"), "{names:#?}");
@@ -139,6 +143,7 @@ impl Target {
         command.args(arguments).envs(environment.iter().copied());
         // SAFETY: ptrace is async-signal-safe.
         unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+        #[expect(clippy::zombie_processes, reason = "reaped when the target is dropped")]
         let child = command.spawn().unwrap();
         let pid = Pid::from_raw(child.id() as i32);
         assert!(matches!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));
@@ -244,7 +249,9 @@ const THREAD_STARTS: [&str; 3] = ["clone3", "__clone3", "__clone"];
 #[test]
 fn programs_without_frame_pointers() {
     let optimised = ["-O2", "-fomit-frame-pointer", "-fno-optimize-sibling-calls", "-pthread"];
-    for more in [&[][..], &["-static"], &["-fno-omit-frame-pointer"], &["-no-pie"], &["-Wl,--no-eh-frame-hdr"]] {
+    for more in
+        [&[][..], &["-static"], &["-fno-omit-frame-pointer"], &["-no-pie"], &["-Wl,--no-eh-frame-hdr"]]
+    {
         let flags = [&optimised[..], more].concat();
         check_deep(&flags, "main", &["_start"]);
         check_deep(&flags, "thread", &THREAD_STARTS);
@@ -310,8 +317,9 @@ fn code_with_frame_pointers_outside_of_any_binary() {
     let size = std::num::NonZeroUsize::new(4096).unwrap();
     // SAFETY: new memory, filled with the bytes of a function before it is made executable and called.
     unsafe {
-        let page = mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)
-            .unwrap();
+        let page =
+            mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)
+                .unwrap();
         page.cast::<[u8; 8]>().write(CODE);
         mprotect(page, 4096, ProtFlags::PROT_READ | ProtFlags::PROT_EXEC).unwrap();
         let code: extern "C" fn(extern "C" fn()) = std::mem::transmute(page.as_ptr());
@@ -324,7 +332,7 @@ fn code_with_frame_pointers_outside_of_any_binary() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     /// Whatever the registers and the stack hold: it ends, and is not called complete. Only code that is a
     /// root by itself (`_start`) may be.
@@ -334,9 +342,7 @@ proptest! {
         bp in prop_oneof![Just(0u64), Just(0x7000_0000u64), any::<u64>(), Just(u64::MAX - 7)],
         words in prop::collection::vec(prop_oneof![Just(0u64), any::<u64>(), 0x7000_0000u64..0x7000_1000], 512),
     ) {
-        let space = garbage_space();
-        let range = space.ranges()[0].clone();
-        let functions = support::functions(range.image.path(), &["_R"]);
+        let (space, functions) = &*GARBAGE;
         let (_, start, size) = functions[ip.index(functions.len())];
         let registers = Registers { ip: start + size / 2, sp: 0x7000_0000, bp, lr: 0 };
         let mut read = |address: u64| {
@@ -349,8 +355,10 @@ proptest! {
     }
 }
 
-/// This test's own binary, mapped at its own addresses.
-fn garbage_space() -> AddressSpace {
+type Functions = Vec<(String, u64, u64)>;
+
+/// This test's own binary, mapped at its own addresses, and its functions.
+static GARBAGE: LazyLock<(AddressSpace, Functions)> = LazyLock::new(|| {
     let path = std::env::current_exe().unwrap();
     let image = open(&path);
     let mut space = AddressSpace::new();
@@ -361,8 +369,8 @@ fn garbage_space() -> AddressSpace {
         }
     }
     assert!(!space.ranges().is_empty());
-    space
-}
+    (space, support::functions(&path, &["_R"]))
+});
 
 #[test]
 fn mappings_replace_each_other() {
@@ -370,7 +378,8 @@ fn mappings_replace_each_other() {
     let (one, other) = (open(&path), open(&path));
     let mut space = AddressSpace::new();
     space.map(0x10000, 0x20000, 0, one.clone());
-    let id = |space: &AddressSpace, address| space.find(address).map(|(range, svma)| (range.image.id(), svma));
+    let id =
+        |space: &AddressSpace, address| space.find(address).map(|(range, svma)| (range.image.id(), svma));
     assert_eq!(id(&space, 0xffff), None);
     let before = id(&space, 0x1c123).unwrap();
     assert_eq!(before.0, one.id());
@@ -397,7 +406,7 @@ fn a_cache_outlives_many_changes_of_mappings() {
     let registers = registers();
     let end = mapped_end("self", registers.sp);
     let mut read = |address: u64| {
-        let in_stack = address >= registers.sp && address + 8 <= end && address % 8 == 0;
+        let in_stack = address >= registers.sp && address + 8 <= end && address.is_multiple_of(8);
         // SAFETY: within the mapped stack of this thread, above a live frame.
         in_stack.then(|| unsafe { (address as *const u64).read() })
     };
@@ -406,19 +415,32 @@ fn a_cache_outlives_many_changes_of_mappings() {
     assert_eq!(space.unwind(&mut cache, registers, &mut read, &mut expected), StackEnd::Complete);
     let image = open(Path::new("/proc/self/exe"));
     let mut churn = AddressSpace::new();
-    for round in 0..70_000u64 {
+    let range = space.find(expected[0]).unwrap().0.clone();
+    for round in 0..70_000 {
+        // Each round takes two generations; the odd ones have their turn as well.
         churn.clear();
-        if round % 16 == 0 {
-            // Wrong rules for the very addresses of our stack.
-            let range = space.find(expected[0]).unwrap().0;
-            churn.map(range.start, range.end, range.file_offset ^ 0x1000, image.clone());
-            let mut out = Vec::new();
-            churn.unwind(&mut cache, registers, &mut read, &mut out);
+        if round == 35_000 {
+            churn.clear();
         }
-        if round % 64 == 0 {
-            let mut out = Vec::new();
-            assert_eq!(space.unwind(&mut cache, registers, &mut read, &mut out), StackEnd::Complete);
-            assert_eq!(out, expected);
-        }
+        // Wrong rules for the very addresses of our stack.
+        churn.map(range.start, range.end, range.file_offset + 0x1000, image.clone());
+        let mut out = Vec::new();
+        churn.unwind(&mut cache, registers, &mut read, &mut out);
+        assert_ne!(out, expected);
+        out.clear();
+        space.unwind(&mut cache, registers, &mut read, &mut out);
+        assert_eq!(out, expected, "round {round}");
     }
+    // A process's own rules of long ago: mapping anew removes a module and adds one.
+    let mut alone = space.fork();
+    alone.map(range.start, range.end, range.file_offset, range.image.clone());
+    let mut out = Vec::new();
+    alone.unwind(&mut cache, registers, &mut read, &mut out);
+    assert_eq!(out, expected);
+    for _ in 0..1 << 15 {
+        alone.map(range.start, range.end, range.file_offset + 0x1000, image.clone());
+    }
+    out.clear();
+    alone.unwind(&mut cache, registers, &mut read, &mut out);
+    assert_ne!(out, expected);
 }

@@ -1,5 +1,6 @@
 //! Building small programs and reading the maps of processes, for the integration tests.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

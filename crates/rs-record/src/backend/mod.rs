@@ -1,0 +1,3 @@
+//! Who takes the samples. The one place that chooses by platform.
+
+pub(crate) mod linux;

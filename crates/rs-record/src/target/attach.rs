@@ -1,0 +1,84 @@
+//! Attaching to a running process: all its threads and children, those to come included, without stopping it.
+
+use std::io;
+
+use anyhow::{Context, bail};
+
+use crate::backend::linux::{PerfSampler, SamplerOptions};
+use crate::clock::SessionClock;
+use crate::collect::Collector;
+use crate::target::proc::{self, Numbers, ProcFs};
+
+/// Finds the process to attach to.
+///
+/// # Errors
+/// When there is none, or it has ended and only waits to be collected.
+pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> anyhow::Result<Numbers> {
+    let numbers = match proc_fs.proc_pid(pid) {
+        Ok(proc) => Numbers { ours: pid, proc },
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => bail!("there is no process {pid}"),
+        Err(error) => return Err(error).with_context(|| format!("cannot look up process {pid}")),
+    };
+    match proc::state(numbers.proc) {
+        None => bail!("there is no process {pid}"),
+        Some('Z' | 'X') => {
+            bail!("process {pid} has ended already (it is a zombie that its parent has not collected)")
+        }
+        Some(_) => {}
+    }
+    if proc_fs.threads(numbers.proc).is_ok_and(|threads| threads.iter().all(|thread| thread.ours != pid)) {
+        bail!("{pid} is a thread; give the pid of its process");
+    }
+    Ok(numbers)
+}
+
+/// Opens events for every thread of the tree under `root` and tells the collector what is there.
+///
+/// A thread that an already watched one starts is watched by inheritance, and its beginning is recorded; one
+/// that a not yet watched thread starts is not. So the list is read again until all of it is known from the one
+/// or the other, and a new thread is opened only if no record of its beginning turned up.
+///
+/// # Errors
+/// What the kernel said when the process may not be sampled, or has ended.
+pub(crate) fn attach(
+    root: Numbers,
+    options: &SamplerOptions,
+    proc_fs: &ProcFs,
+    clock: &SessionClock,
+    collector: &mut Collector,
+) -> io::Result<PerfSampler> {
+    let mut sampler = PerfSampler::open(root.ours, options)?;
+    let processes = if options.follow { proc_fs.tree(root) } else { vec![(root, None)] };
+    for &(process, parent) in &processes {
+        let parent = processes.iter().find(|(numbers, _)| Some(numbers.proc) == parent);
+        collector.add_running(process, parent.map(|(numbers, _)| numbers.ours), clock.now_ns());
+        for thread in proc_fs.threads(process.proc).unwrap_or_default() {
+            if thread.ours != root.ours {
+                sampler.add_thread(thread.ours)?;
+            }
+        }
+    }
+    // Bounded: a program that starts threads faster than we look will be caught by inheritance soon.
+    for _ in 0..8 {
+        let mut found = false;
+        for &(process, _) in &processes {
+            for thread in proc_fs.threads(process.proc).unwrap_or_default() {
+                if collector.knows_thread(thread.ours) {
+                    continue;
+                }
+                // A thread shows in /proc some microseconds before its beginning is recorded.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                sampler.drain(u64::MAX, |cpu, record| collector.handle(cpu, record));
+                if !collector.knows_thread(thread.ours) {
+                    sampler.add_thread(thread.ours)?;
+                    collector.add_running_thread(process, thread, clock.now_ns());
+                    found = true;
+                }
+            }
+        }
+        if !found {
+            break;
+        }
+    }
+    Ok(sampler)
+}
