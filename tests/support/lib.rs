@@ -3,7 +3,10 @@
 
 pub mod cmd;
 pub mod confine;
+pub mod flavour;
 pub mod process;
 pub mod session;
 pub mod skip;
+pub mod streams;
 pub mod terminal;
+pub mod truth;

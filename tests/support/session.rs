@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rs_schema::session::{Function, ProfileSession};
@@ -88,4 +89,15 @@ pub fn top(session: &ProfileSession, count: usize) -> String {
         format!("  {:6.2} % {} ({:?})\n", function.self_pct, function.function, function.module)
     };
     session.functions.iter().take(count).map(line).collect()
+}
+
+/// The sampler that a recording gets on this machine: `perf_event` where the kernel allows it.
+pub fn backend() -> Option<&'static str> {
+    static BACKEND: OnceLock<Option<String>> = OnceLock::new();
+    let probe = || {
+        let header = run(tool("rs-record").args(["-q", "--", "true"]), Duration::from_secs(20)).text();
+        let line: serde_json::Value = serde_json::from_str(header.lines().next()?).ok()?;
+        Some(line["sampler"]["backend"].as_str()?.to_owned())
+    };
+    BACKEND.get_or_init(probe).as_deref()
 }

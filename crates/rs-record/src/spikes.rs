@@ -196,7 +196,7 @@ struct Excursion {
     before: f64,
     /// Highest so far.
     value: f64,
-    /// Where it stopped, if it has.
+    /// Where it stopped, or was last seen to go on.
     end_ns: u64,
 }
 
@@ -231,10 +231,11 @@ impl RiseDetector {
     }
 
     fn observe(&mut self, time_ns: u64, value: f64) -> Option<Change> {
-        let change = match self.rise.as_mut() {
+        let goes_on = self.rise.as_mut().map(|rise| rise.goes_on(time_ns, value, self.threshold));
+        let change = match goes_on {
             None => self.begin(time_ns, value),
-            Some(rise) if rise.goes_on(time_ns, value, self.threshold) => None,
-            Some(_) => self.finish(),
+            Some(true) => None,
+            Some(false) => self.finish(),
         };
         if self.history.len() == LOOKBACK_TICKS {
             self.history.pop_front();
@@ -508,7 +509,10 @@ mod tests {
     }
 
     /// Each excursion that is over as (seen, start, before, value, end), from values one tick apart.
-    fn over(values: &[f64], mut observe: impl FnMut(u64, f64) -> Option<Change>) -> Vec<(u64, u64, f64, f64, u64)> {
+    fn over(
+        values: &[f64],
+        mut observe: impl FnMut(u64, f64) -> Option<Change>,
+    ) -> Vec<(u64, u64, f64, f64, u64)> {
         let mut open = None;
         let mut over = Vec::new();
         for (time, &value) in values.iter().enumerate() {
@@ -539,14 +543,16 @@ mod tests {
             ("a ramp", &[2., 6., 10., 14., 18., 18., 18., 18.], &[(2, 0, 2., 18., 4)]),
             ("a slow creep is none", &[0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10.], &[]),
             ("plateaus within a rise", &[2., 20., 20., 20., 30., 30., 30., 30.], &[(1, 0, 2., 30., 4)]),
-            ("a further rise", &[2., 20., 20., 20., 20., 40., 40., 40., 40.], &[
-                (1, 0, 2., 20., 1),
-                (5, 4, 20., 40., 5),
-            ]),
-            ("a fall and a new rise", &[2., 20., 2., 2., 2., 20., 2., 2., 2.], &[
-                (1, 0, 2., 20., 1),
-                (5, 4, 2., 20., 5),
-            ]),
+            (
+                "a further rise",
+                &[2., 20., 20., 20., 20., 40., 40., 40., 40.],
+                &[(1, 0, 2., 20., 1), (5, 4, 20., 40., 5)],
+            ),
+            (
+                "a fall and a new rise",
+                &[2., 20., 2., 2., 2., 20., 2., 2., 2.],
+                &[(1, 0, 2., 20., 1), (5, 4, 2., 20., 5)],
+            ),
             ("noise on the plateau", &[2., 20., 20.5, 20.1, 20.4, 21., 20., 20.], &[(1, 0, 2., 20.5, 2)]),
             ("tightest start", &[2., 1., 3., 2.5, 20., 20., 20., 20.], &[(4, 3, 2.5, 20., 4)]),
         ];
@@ -604,12 +610,15 @@ mod tests {
             brief.push((event.id, event.kind, event.time_ns, event.start_ns, event.end_ns));
         }
         let (memory, calls) = (EventKind::MemorySpike, EventKind::SyscallBurst);
-        assert_eq!(brief, [
-            (7, memory, 2, Some(1), None),
-            (8, calls, 3, Some(2), None),
-            (7, memory, 2, Some(1), Some(3)),
-            (8, calls, 3, Some(2), Some(3)),
-        ]);
+        assert_eq!(
+            brief,
+            [
+                (7, memory, 2, Some(1), None),
+                (8, calls, 3, Some(2), None),
+                (7, memory, 2, Some(1), Some(3)),
+                (8, calls, 3, Some(2), Some(3)),
+            ]
+        );
         assert_eq!(events[2].before, Some(Quantity::Integer(2 << 20)));
         assert_eq!(events[2].value, Some(Quantity::Integer(60 << 20)));
         assert_eq!(events[2].metric.as_deref(), Some("rss_bytes"));

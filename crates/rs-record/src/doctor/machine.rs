@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::report::{Finding, Outlook};
 use crate::backend::linux::perf_event::{self, EventOptions};
 use crate::backend::linux::{PerfSampler, SamplerOptions};
 use crate::host;
+use crate::metrics::cgroup::CgroupMeter;
 
 /// What a recording asks for unless told otherwise.
 const USUAL_RATE_HZ: u64 = 997;
@@ -29,6 +31,11 @@ const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 
+/// The kernel gives the namespaces that it starts with these numbers.
+const INITIAL_NAMESPACES: [(&str, u64); 3] =
+    [("ipc", 0xefff_ffff), ("uts", 0xefff_fffe), ("pid", 0xefff_fffc)];
+const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
+
 /// What was found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -37,15 +44,15 @@ pub(crate) struct Machine {
     /// Effective capabilities that count for perf; those of a user namespace do not.
     pub(crate) may_perfmon: bool,
     pub(crate) may_ptrace: bool,
+    pub(crate) may_mount: bool,
     pub(crate) seccomp: bool,
     pub(crate) no_new_privileges: bool,
     pub(crate) initial_user_namespace: bool,
     /// Whether /proc shows the processes of our pid namespace.
     pub(crate) proc_is_ours: bool,
     pub(crate) container: Option<&'static str>,
-    pub(crate) limits: Vec<String>,
     pub(crate) paranoid: Option<i64>,
-    mlock_kb: Option<i64>,
+    pub(crate) mlock_kb: Option<i64>,
     pub(crate) max_sample_rate: Option<i64>,
     pub(crate) ptrace_scope: Option<i64>,
     /// Most descriptors that one of our processes can have.
@@ -73,7 +80,7 @@ impl Machine {
     /// Looks, and tries everything on this process or a child that does nothing.
     pub(crate) fn look() -> Machine {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let initial_user_namespace = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_identity(&map));
+        let initial_user_namespace = namespace("user") == Some(INITIAL_USER_NAMESPACE);
         let has = |capability| initial_user_namespace && has_capability(&status, capability);
         let host = host::host();
         let own = std::process::id() as i32;
@@ -90,12 +97,13 @@ impl Machine {
             cpu_count: host.cpu_count.unwrap_or(1).into(),
             may_perfmon: has(CAP_PERFMON) || has(CAP_SYS_ADMIN),
             may_ptrace: has(CAP_SYS_PTRACE),
+            may_mount: has(CAP_SYS_ADMIN),
             seccomp: proc_field(&status, "Seccomp:") == Some("2"),
             no_new_privileges: proc_field(&status, "NoNewPrivs:") == Some("1"),
             initial_user_namespace,
-            proc_is_ours: fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.to_string().as_str()),
+            proc_is_ours: fs::read_link("/proc/self")
+                .is_ok_and(|link| link.as_os_str() == own.to_string().as_str()),
             container: container(),
-            limits: cgroup_limits(),
             paranoid: perf("paranoid"),
             mlock_kb: perf("mlock_kb"),
             max_sample_rate: perf("max_sample_rate"),
@@ -129,7 +137,9 @@ impl Machine {
 
     /// How much of a stack a sample holds, for a person.
     pub(crate) fn dump(&self) -> String {
-        self.rings.as_ref().map_or_else(|_| "a part".to_owned(), |rings| show_bytes(rings.stack_dump_bytes.into()))
+        self.rings
+            .as_ref()
+            .map_or_else(|_| "a part".to_owned(), |rings| show_bytes(rings.stack_dump_bytes.into()))
     }
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
@@ -210,7 +220,8 @@ impl Machine {
     /// Nothing to say where the limit is far away.
     fn rate_finding(&self) -> Option<Finding> {
         let most = u64::try_from(self.max_sample_rate?).ok().filter(|&most| most < 2 * USUAL_RATE_HZ)?;
-        let text = format!("the kernel throttles above {} Hz (kernel.perf_event_max_sample_rate)", show_count(most));
+        let text =
+            format!("the kernel throttles above {} Hz (kernel.perf_event_max_sample_rate)", show_count(most));
         Some(Finding::limited("rate", text).fix("sudo sysctl kernel.perf_event_max_sample_rate=100000"))
     }
 
@@ -266,9 +277,20 @@ impl Machine {
         const SUBJECT: &str = "system calls";
         match self.syscalls {
             Ok(()) => Finding::ok(SUBJECT, "can be counted, with --syscalls"),
-            Err(Errno::ENOENT) => Finding::limited(SUBJECT, "cannot be counted: tracefs is not mounted")
-                .fix("sudo mount -t tracefs tracefs /sys/kernel/tracing"),
-            Err(errno) => Finding::limited(SUBJECT, format!("cannot be counted: that needs root ({errno:?})")),
+            Err(Errno::ENOENT) => Finding::limited(SUBJECT, "cannot be counted: tracefs is not mounted").fix(
+                match self.container {
+                    Some("kubernetes") if !self.may_mount => {
+                        "mount the host's /sys/kernel/tracing into the container"
+                    }
+                    Some(_) if !self.may_mount => {
+                        "start the container with -v /sys/kernel/tracing:/sys/kernel/tracing"
+                    }
+                    _ => "sudo mount -t tracefs tracefs /sys/kernel/tracing",
+                },
+            ),
+            Err(errno) => {
+                Finding::limited(SUBJECT, format!("cannot be counted: that needs root ({errno:?})"))
+            }
         }
     }
 
@@ -276,10 +298,13 @@ impl Machine {
         const SUBJECT: &str = "CPU counters";
         match self.cycles {
             Ok(()) => Finding::ok(SUBJECT, "there, but not needed: samples follow the clock"),
-            Err(Errno::ENOENT) => {
-                Finding::ok(SUBJECT, "none, as usual in virtual machines (ENOENT); not needed: samples follow the clock")
+            Err(Errno::ENOENT) => Finding::ok(
+                SUBJECT,
+                "none, as usual in virtual machines (ENOENT); not needed: samples follow the clock",
+            ),
+            Err(errno) => {
+                Finding::ok(SUBJECT, format!("closed ({errno:?}); not needed: samples follow the clock"))
             }
-            Err(errno) => Finding::ok(SUBJECT, format!("closed ({errno:?}); not needed: samples follow the clock")),
         }
     }
 
@@ -289,9 +314,13 @@ impl Machine {
             return Finding::ok(SUBJECT, "their processes can be sampled and named");
         }
         if self.may_perfmon {
-            let why = explain(Errno::EACCES, Wanted::Foreign, &Machine { may_perfmon: false, ..self.clone() });
-            return Finding::limited(SUBJECT, "their processes can be sampled, but not named (no CAP_SYS_PTRACE)")
-                .maybe_fix(why.fix);
+            let why =
+                explain(Errno::EACCES, Wanted::Foreign, &Machine { may_perfmon: false, ..self.clone() });
+            return Finding::limited(
+                SUBJECT,
+                "their processes can be sampled, but not named (no CAP_SYS_PTRACE)",
+            )
+            .maybe_fix(why.fix);
         }
         let why = explain(Errno::EACCES, Wanted::Foreign, self);
         Finding::limited(SUBJECT, "their processes cannot be sampled (no CAP_PERFMON)").maybe_fix(why.fix)
@@ -301,9 +330,6 @@ impl Machine {
         let mut findings = Vec::new();
         if let Some(container) = self.container {
             findings.push(Finding::ok("container", container));
-        }
-        if !self.limits.is_empty() {
-            findings.push(Finding::ok("control group", self.limits.join(", ")));
         }
         if !self.initial_user_namespace {
             let text = "in a user namespace: its capabilities do not count for perf";
@@ -319,7 +345,7 @@ impl Machine {
 
 /// Opens the event that samples `tid`, and closes it again; it counts nothing meanwhile.
 pub(crate) fn try_event(tid: i32, kernel: bool) -> Result<(), Errno> {
-    perf_event::open(tid, first_cpu(), &idle_event(kernel)).map(drop).map_err(|refusal| errno(&refusal.error))
+    perf_event::open(tid, first_cpu(), &idle_event(kernel)).map(drop).map_err(|error| errno(&error))
 }
 
 /// Begins with the next exec, which will not come before it is closed.
@@ -408,13 +434,12 @@ fn has_capability(status: &str, capability: u32) -> bool {
     effective.is_some_and(|set| set >> capability & 1 == 1)
 }
 
-/// Whether a uid map is that of the initial user namespace: everything to itself.
-fn is_identity(map: &str) -> bool {
-    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
-}
-
-/// What kind of container this is, by the traces that its makers leave.
+/// What kind of container this is, by the traces that its makers leave. Images that run as virtual machines have
+/// the traces too, but no namespaces of their own.
 fn container() -> Option<&'static str> {
+    if INITIAL_NAMESPACES.iter().all(|(name, inode)| namespace(name) == Some(*inode)) {
+        return None;
+    }
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         return Some("kubernetes");
     }
@@ -422,34 +447,22 @@ fn container() -> Option<&'static str> {
     if let Some((_, name)) = traces.iter().find(|(path, _)| Path::new(path).exists()) {
         return Some(name);
     }
-    let cgroup = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
+    let groups = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
     let parts = [("kubepods", "kubernetes"), ("docker", "docker"), ("libpod", "podman"), ("lxc", "lxc")];
-    parts.iter().find(|(part, _)| cgroup.contains(part)).map(|(_, name)| *name)
+    parts.iter().find(|(part, _)| groups.contains(part)).map(|(_, name)| *name)
 }
 
-/// Limits of our control group and those above it (cgroup v2).
-fn cgroup_limits() -> Vec<String> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(group) = groups.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
-    let root = Path::new("/sys/fs/cgroup");
-    let directory = root.join(group);
-    let mut limits = Vec::new();
-    let groups = || directory.ancestors().take_while(|path| path.starts_with(root));
-    let read = |path: &Path, name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
-    if let Some(cpus) = groups().filter_map(|path| cpu_quota(&read(path, "cpu.max"))).reduce(f64::min) {
-        limits.push(format!("{cpus:.1} CPUs"));
-    }
-    if let Some(bytes) = groups().filter_map(|path| read(path, "memory.max").trim().parse::<u64>().ok()).min() {
-        limits.push(format!("{} of memory", show_bytes(bytes)));
-    }
-    limits
+fn namespace(name: &str) -> Option<u64> {
+    fs::metadata(Path::new("/proc/self/ns").join(name)).ok().map(|namespace| namespace.ino())
 }
 
-/// `50000 100000` is half a CPU, `max 100000` no limit.
-fn cpu_quota(text: &str) -> Option<f64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
-    (period > 0.0).then_some(quota / period)
+/// Limits of the control group of a process, if it has any.
+pub(crate) fn limits(proc_pid: i32) -> Option<Finding> {
+    let group = CgroupMeter::of_process(proc_pid)?.read();
+    let cpus = group.cpu_quota_ratio.map(|cpus| format!("{cpus:.1} CPUs"));
+    let memory = group.memory_limit_bytes.map(|bytes| format!("{} of memory", show_bytes(bytes)));
+    let limits: Vec<String> = cpus.into_iter().chain(memory).collect();
+    (!limits.is_empty()).then(|| Finding::ok("control group", format!("limited to {}", limits.join(" and "))))
 }
 
 #[cfg(test)]
@@ -461,12 +474,12 @@ impl Default for Machine {
             cpu_count: 2,
             may_perfmon: false,
             may_ptrace: false,
+            may_mount: false,
             seccomp: false,
             no_new_privileges: false,
             initial_user_namespace: true,
             proc_is_ours: true,
             container: None,
-            limits: Vec::new(),
             paranoid: Some(-1),
             mlock_kb: Some(516),
             max_sample_rate: Some(100_000),
@@ -494,14 +507,10 @@ mod tests {
 
     #[test]
     fn texts_of_the_kernel() {
-        assert!(is_identity("         0          0 4294967295\n"));
-        assert!(!is_identity("         0       1000          1\n"));
         let status = "Seccomp:\t2\nSeccomp_filters:\t1\nCapEff:\t0000004000080000\n";
         assert_eq!(proc_field(status, "Seccomp:"), Some("2"));
         assert!(has_capability(status, CAP_PERFMON) && has_capability(status, CAP_SYS_PTRACE));
         assert!(!has_capability(status, CAP_SYS_ADMIN));
-        assert_eq!(cpu_quota("150000 100000\n"), Some(1.5));
-        assert_eq!(cpu_quota("max 100000\n"), None);
     }
 
     #[test]
@@ -511,7 +520,10 @@ mod tests {
         };
         assert_eq!(scope(0, Ok(())).level, Level::Ok);
         assert_eq!(scope(1, Ok(())).fix.as_deref(), Some("sudo sysctl kernel.yama.ptrace_scope=0"));
-        assert_eq!(scope(2, Err(Errno::EPERM)).fix.as_deref(), Some("sudo sysctl kernel.yama.ptrace_scope=1"));
+        assert_eq!(
+            scope(2, Err(Errno::EPERM)).fix.as_deref(),
+            Some("sudo sysctl kernel.yama.ptrace_scope=1")
+        );
     }
 
     #[test]
@@ -529,8 +541,12 @@ mod tests {
 
     #[test]
     fn without_samples_nothing_more_is_asked() {
-        let closed =
-            Machine { paranoid: Some(3), user_time: Err(Errno::EACCES), kernel_time: Err(Errno::EACCES), ..Machine::default() };
+        let closed = Machine {
+            paranoid: Some(3),
+            user_time: Err(Errno::EACCES),
+            kernel_time: Err(Errno::EACCES),
+            ..Machine::default()
+        };
         let subjects: Vec<&str> = closed.findings().iter().map(|finding| finding.subject).collect();
         assert_eq!(subjects, ["user time", "kernel time", "other users"]);
         assert!(!closed.outlook().samples());

@@ -11,7 +11,6 @@ mod program;
 mod report;
 mod runtimes;
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,7 +23,9 @@ use crate::target::proc::ProcFs;
 use machine::Machine;
 use process::Process;
 use program::Program;
-use report::{Finding, Level, Outlook, Report};
+use report::{Finding, Outlook, Report};
+
+const CANNOT_LAUNCH: &str = "nothing: the program cannot be launched";
 
 /// Whom to look at, besides the machine.
 #[derive(Clone, Debug, Default)]
@@ -44,18 +45,22 @@ pub(crate) fn run(target: &DoctorTarget, out: &mut impl Write, style: Style) -> 
     let machine = Machine::look();
     let mut report = Report::default();
     let mut outlook = machine.outlook();
-    report.section(machine.title(), machine.findings());
+    let mut findings = machine.findings();
+    findings.extend(proc_fs.proc_pid(std::process::id() as i32).ok().and_then(machine::limits));
+    report.section(machine.title(), findings);
     if let Some(pid) = target.pid {
         match process::find(&proc_fs, pid) {
             Ok(proc_pid) => {
                 let process = Process::look(&proc_fs, pid, proc_pid);
-                report.section(process.title(), process.findings(&machine));
+                let mut findings = process.findings(&machine);
+                findings.extend(machine::limits(proc_pid));
+                report.section(process.title(), findings);
                 process.adjust(&mut outlook);
                 examine_running(&mut report, &mut outlook, &process, proc_pid);
             }
             Err(finding) => {
                 report.section(format!("process {pid}"), vec![finding]);
-                outlook = Outlook::nothing("there is nothing to record");
+                outlook = Outlook::nothing("nothing: there is no such process to record");
             }
         }
     } else if let Some(exe) = &target.exe {
@@ -85,47 +90,56 @@ fn examine_running(report: &mut Report, outlook: &mut Outlook, process: &Process
 
 /// A program that is not running, and whatever interprets it if it is a script.
 fn examine_file(report: &mut Report, outlook: &mut Outlook, exe: &Path) {
-    // As deep as the kernel follows scripts.
     let mut next = Some(exe.to_owned());
+    // As deep as the kernel follows scripts.
     for _ in 0..5 {
         let Some(exe) = next.take() else { return };
-        let Some(path) = launch::find(&exe.to_string_lossy()) else {
-            report.section(format!("program {}", exe.display()), vec![program::not_found(&exe)]);
-            *outlook = Outlook::nothing("the program cannot be launched");
-            return;
-        };
-        let mut findings: Vec<Finding> = match program::launch_problem(&path) {
-            Ok(hindrance) => hindrance.into_iter().collect(),
-            Err(finding) => {
-                report.section(format!("program {}", path.display()), vec![finding]);
-                *outlook = Outlook::nothing("the program cannot be launched");
-                return;
+        let (path, findings) = match launch::find(&exe.to_string_lossy()) {
+            Some(path) => {
+                let (findings, interpreter) = examine_launch(outlook, &path);
+                next = interpreter;
+                (path, findings)
+            }
+            None => {
+                *outlook = Outlook::nothing(CANNOT_LAUNCH);
+                (exe.clone(), vec![program::not_found(&exe)])
             }
         };
-        if findings.iter().any(|finding| finding.level == Level::No) {
-            *outlook = Outlook::nothing("no samples, only metrics");
-        }
-        match File::open(&path) {
-            Ok(file) => {
-                if let Some(interpreter) = program::interpreter(&file) {
-                    findings.push(program::is_script(&interpreter));
-                    next = Some(interpreter);
-                } else {
-                    let (program, problems) = Program::read(file, &path);
-                    findings.extend(problems);
-                    if let Some(program) = &program {
-                        findings.extend(program.findings());
-                        program.adjust(outlook);
-                    } else {
-                        *outlook = Outlook::nothing("the program cannot be launched");
-                    }
-                }
-            }
-            Err(error) => findings.push(program::unreadable(&error)),
-        }
-        findings.extend(runtimes::of_name(path.file_name().unwrap_or(OsStr::new(""))));
         report.section(format!("program {}", path.display()), findings);
     }
+}
+
+/// One file, and what interprets it.
+fn examine_launch(outlook: &mut Outlook, path: &Path) -> (Vec<Finding>, Option<PathBuf>) {
+    let mut findings = Vec::new();
+    match program::launch_problem(path) {
+        Ok(None) => {}
+        Ok(Some(no_samples)) => {
+            *outlook = Outlook::nothing("no samples, only metrics");
+            findings.push(no_samples);
+        }
+        Err(problem) => {
+            *outlook = Outlook::nothing(CANNOT_LAUNCH);
+            return (vec![problem], None);
+        }
+    }
+    // Of what cannot be read, that has been said.
+    let Ok(file) = File::open(path) else { return (findings, None) };
+    if let Some(interpreter) = program::interpreter(&file) {
+        findings.push(program::is_script(&interpreter));
+        return (findings, Some(interpreter));
+    }
+    let (program, problems) = Program::read(file, path);
+    findings.extend(problems);
+    match &program {
+        Some(program) => {
+            findings.extend(program.findings());
+            program.adjust(outlook);
+        }
+        None => *outlook = Outlook::nothing(CANNOT_LAUNCH),
+    }
+    findings.extend(runtimes::of_name(path.file_name().unwrap_or_default()));
+    (findings, None)
 }
 
 #[cfg(test)]

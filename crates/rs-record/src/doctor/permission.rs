@@ -95,7 +95,9 @@ fn foreign(machine: &Machine) -> (String, Option<String>) {
             "in the pod's container: securityContext: {capabilities: {add: [PERFMON, SYS_PTRACE]}}".to_owned()
         }
         (Some(_), true) => "start the container with --cap-add PERFMON --cap-add SYS_PTRACE".to_owned(),
-        (None, true) if machine.no_new_privileges => "sudo rs-record ..., from a shell that may gain rights".to_owned(),
+        (None, true) if machine.no_new_privileges => {
+            "sudo rs-record ..., from a shell that may gain rights".to_owned()
+        }
         (None, true) => format!("sudo rs-record ...; to allow it for good: {SETCAP}"),
     };
     (reason, Some(fix))
@@ -128,7 +130,10 @@ mod tests {
     #[test]
     fn containers_are_told_the_capability() {
         let docker = Machine { container: Some("docker"), seccomp: true, ..machine() };
-        assert!(fix(Errno::EPERM, Wanted::UserTime, &docker).starts_with("start the container with --cap-add PERFMON"));
+        assert!(
+            fix(Errno::EPERM, Wanted::UserTime, &docker)
+                .starts_with("start the container with --cap-add PERFMON")
+        );
         let explained = explain(Errno::EPERM, Wanted::UserTime, &docker).reason;
         assert_eq!(explained, "a seccomp filter forbids perf_event_open (EPERM)");
         let has_it = Machine { may_perfmon: true, ..docker.clone() };
@@ -147,6 +152,9 @@ mod tests {
         let relaxed = Machine { paranoid: Some(-1), ..machine() };
         assert!(explain(Errno::EACCES, Wanted::UserTime, &relaxed).reason.starts_with("a security module"));
         assert_eq!(explain(Errno::ENOSYS, Wanted::UserTime, &machine()).fix, None);
-        assert_eq!(explain(Errno::EINVAL, Wanted::UserTime, &machine()).reason, "perf_event_open failed (EINVAL)");
+        assert_eq!(
+            explain(Errno::EINVAL, Wanted::UserTime, &machine()).reason,
+            "perf_event_open failed (EINVAL)"
+        );
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> Result<i32, Finding> {
     let proc_pid = proc_fs.proc_pid(pid).map_err(|error| match errno(&error) {
         Errno::ESRCH => Finding::no(SUBJECT, format!("there is no process {pid}")),
         // A pid of a thread that leads no process.
-        Errno::EINVAL | Errno::ENOENT => Finding::no(SUBJECT, format!("{pid} is a thread; give the pid of its process")),
+        Errno::EINVAL | Errno::ENOENT => {
+            Finding::no(SUBJECT, format!("{pid} is a thread; give the pid of its process"))
+        }
         _ => Finding::no(SUBJECT, format!("cannot look up process {pid}: {error}")),
     })?;
     let status = fs::read_to_string(format!("/proc/{proc_pid}/status"))
@@ -51,9 +53,10 @@ pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> Result<i32, Finding> {
         return Err(Finding::no(SUBJECT, format!("{pid} is a thread of process {leader}")));
     }
     match proc::state(proc_pid) {
-        Some('Z' | 'X') => {
-            Err(Finding::no(SUBJECT, format!("{pid} has ended; it is a zombie that its parent has not collected")))
-        }
+        Some('Z' | 'X') => Err(Finding::no(
+            SUBJECT,
+            format!("{pid} has ended; it is a zombie that its parent has not collected"),
+        )),
         _ => Ok(proc_pid),
     }
 }
@@ -62,12 +65,12 @@ impl Process {
     /// Looks at a process, and tries on it what a recording would do.
     pub(crate) fn look(proc_fs: &ProcFs, pid: i32, proc_pid: i32) -> Process {
         let status = fs::read_to_string(format!("/proc/{proc_pid}/status")).unwrap_or_default();
-        let uid = proc_field(&status, "Uid:").and_then(|ids| ids.split_ascii_whitespace().nth(1)?.parse().ok());
+        let uid =
+            proc_field(&status, "Uid:").and_then(|ids| ids.split_ascii_whitespace().nth(1)?.parse().ok());
         let tree = proc_fs.tree(Numbers { ours: pid, proc: proc_pid });
         let threads = tree.iter().filter_map(|(process, _)| proc_fs.threads(process.proc).ok());
         let maps = proc::maps(proc_pid).map_err(|error| errno(&error));
-        let is_kernel_thread =
-            proc_field(&status, "VmSize:").is_none() && proc::command(proc_pid).is_empty();
+        let is_kernel_thread = proc_field(&status, "VmSize:").is_none() && proc::command(proc_pid).is_empty();
         let mount_namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
         Process {
             pid,
@@ -113,11 +116,13 @@ impl Process {
     pub(crate) fn findings(&self, machine: &Machine) -> Vec<Finding> {
         let mut findings = vec![self.who(machine)];
         if self.is_kernel_thread {
-            findings.push(Finding::limited("program", "a thread of the kernel: there is no user code to sample"));
+            findings
+                .push(Finding::limited("program", "a thread of the kernel: there is no user code to sample"));
         }
         if self.is_stopped {
             findings.push(
-                Finding::limited("state", "stopped: no samples until it goes on").fix(format!("kill -CONT {}", self.pid)),
+                Finding::limited("state", "stopped: no samples until it goes on")
+                    .fix(format!("kill -CONT {}", self.pid)),
             );
         }
         // What the machine refuses to everybody has been said.
@@ -134,14 +139,19 @@ impl Process {
         let needed = self.thread_count * machine.cpu_count;
         let children = match self.process_count - 1 {
             0 => String::new(),
-            count => format!(", {count} below it"),
+            1 => ", with 1 process below it".to_owned(),
+            count => format!(", with {count} processes below it"),
+        };
+        let threads = match self.thread_count {
+            1 => "1 thread".to_owned(),
+            count => format!("{} threads", show_count(count)),
         };
         let owner = match self.uid {
             Some(uid) if uid == geteuid().as_raw() => String::new(),
             Some(uid) => format!(", of user {uid}"),
             None => String::new(),
         };
-        let text = format!("running{owner}{children}: {} threads in all", show_count(self.thread_count));
+        let text = format!("running{owner}{children}: {threads}");
         // A few are open for other things.
         if needed + 32 <= machine.descriptors {
             return Finding::ok("process", text);
@@ -165,7 +175,9 @@ impl Process {
             Ok(()) => findings.push(Finding::ok("kernel time", "sampled")),
             Err(errno) if machine.kernel_time.is_ok() => {
                 let why = self.refused(errno, machine);
-                findings.push(Finding::limited("kernel time", format!("not sampled: {}", why.0)).maybe_fix(why.1));
+                findings.push(
+                    Finding::limited("kernel time", format!("not sampled: {}", why.0)).maybe_fix(why.1),
+                );
             }
             Err(_) => {}
         }
@@ -176,11 +188,17 @@ impl Process {
         let mut findings = Vec::new();
         match &self.maps {
             Ok(_) if self.has_other_files => {
-                findings.push(Finding::ok("mappings", "read; its files are in another mount namespace, reached through /proc"));
+                findings.push(Finding::ok(
+                    "mappings",
+                    "read; its files are in another mount namespace, reached through /proc",
+                ));
             }
             Ok(_) => findings.push(Finding::ok("mappings", "read")),
             Err(errno) => {
-                let why = self.refused(*errno, machine);
+                let mut why = self.refused(*errno, machine);
+                if machine.may_ptrace {
+                    why = (format!("the kernel closes it even to CAP_SYS_PTRACE ({errno:?})"), None);
+                }
                 let text = format!("cannot be read, so nothing has a name: {}", why.0);
                 findings.push(Finding::no("mappings", text).maybe_fix(why.1));
             }
@@ -207,11 +225,14 @@ impl Process {
         }
         let why = explain(errno, Wanted::Foreign, machine);
         if self.is_sealed && self.uid == Some(geteuid().as_raw()) {
-            let reason = format!("it made itself undumpable, or came from a setuid or unreadable file ({errno:?})");
+            let reason =
+                format!("it made itself undumpable, or came from a setuid or unreadable file ({errno:?})");
             return (reason, why.fix);
         }
         match self.uid {
-            Some(uid) if uid != geteuid().as_raw() => (format!("it belongs to user {uid} ({errno:?})"), why.fix),
+            Some(uid) if uid != geteuid().as_raw() => {
+                (format!("it belongs to user {uid} ({errno:?})"), why.fix)
+            }
             _ => (why.reason, why.fix),
         }
     }
@@ -248,7 +269,10 @@ mod tests {
         assert_eq!(process().who(&machine).level, Level::Ok);
         let busy = Process { thread_count: 100, process_count: 3, ..process() }.who(&machine);
         assert_eq!(busy.level, Level::No);
-        assert_eq!(busy.text, "running, 2 below it: 100 threads in all, which take 6,400 open files on 64 CPUs; 4,096 is the limit");
+        assert_eq!(
+            busy.text,
+            "running, with 2 processes below it: 100 threads, which take 6,400 open files on 64 CPUs; 4,096 is the limit"
+        );
     }
 
     #[test]

@@ -40,11 +40,8 @@ impl Program {
         let names_are_rust = facts.rustc.is_some() && facts.has_symtab;
         Program {
             build_id: image.build_id().map(str::to_owned),
-            // A generic function: every Rust program has one, and it is never of the runtime's own v0 symbols,
-            // which are there with the older mangling too.
-            has_v0_names: names_are_rust.then(|| contains(image.bytes(), b"\0_RINv")),
-            // The name of the section, in the list of names at the end of the file.
-            has_unwind_tables: contains(image.bytes(), b"\0.eh_frame\0"),
+            has_v0_names: names_are_rust.then(|| has_name(image, is_v0_generic)),
+            has_unwind_tables: has_name(image, |name| name == b".eh_frame"),
             separate_debug: image.build_id().and_then(separate_debug),
             facts,
             was_replaced: false,
@@ -81,13 +78,19 @@ impl Program {
         findings.push(self.names());
         if self.has_v0_names == Some(false) {
             let text = "legacy mangling: the module of trait methods is estimated";
-            findings.push(Finding::limited("mangling", text).fix("RUSTFLAGS=\"-C symbol-mangling-version=v0\" cargo build --release"));
+            findings.push(
+                Finding::limited("mangling", text)
+                    .fix("RUSTFLAGS=\"-C symbol-mangling-version=v0\" cargo build --release"),
+            );
         }
         findings.push(self.unwinding());
         findings.push(match &self.build_id {
             Some(id) => Finding::ok("build id", id),
-            None => Finding::limited("build id", "none: separate debug information is not found, and builds are told apart by path only")
-                .fix("link with -Wl,--build-id (RUSTFLAGS=\"-C link-arg=-Wl,--build-id\")"),
+            None => Finding::limited(
+                "build id",
+                "none: separate debug information is not found, and builds are told apart by path only",
+            )
+            .fix("link with -Wl,--build-id (RUSTFLAGS=\"-C link-arg=-Wl,--build-id\")"),
         });
         findings
     }
@@ -98,12 +101,18 @@ impl Program {
         let fix = |cargo: &str, cc: &str| if is_rust { cargo.to_owned() } else { cc.to_owned() };
         let add_lines = || fix("CARGO_PROFILE_RELEASE_DEBUG=1 cargo build --release", "compile with -g1");
         match (self.debuginfo(), &self.separate_debug) {
-            (_, Some(path)) => Finding::ok(SUBJECT, format!("from separate debug information, {}", path.display())),
+            (_, Some(path)) => {
+                Finding::ok(SUBJECT, format!("from separate debug information, {}", path.display()))
+            }
             ("full" | "limited" | "line-tables-only", None) => Finding::ok(
                 SUBJECT,
                 format!("functions, lines and inlined calls (debug information: {})", self.debuginfo()),
             ),
-            ("symbols", None) => Finding::limited(SUBJECT, "functions, but no lines and no inlined calls (only a symbol table)").fix(add_lines()),
+            ("symbols", None) => Finding::limited(
+                SUBJECT,
+                "functions, but no lines and no inlined calls (only a symbol table)",
+            )
+            .fix(add_lines()),
             ("stripped", None) => {
                 let left = if self.facts.has_dynsym { "exported functions only" } else { "none" };
                 Finding::limited(SUBJECT, format!("{left}: the program is stripped")).fix(fix(
@@ -157,17 +166,27 @@ pub(crate) fn launch_problem(path: &Path) -> Result<Option<Finding>, Finding> {
         return Err(Finding::no(SUBJECT, "not executable").fix(format!("chmod +x {}", path.display())));
     }
     let mode = metadata.permissions().mode();
-    let other_user = mode & 0o4000 != 0 && metadata.uid() != geteuid().as_raw();
-    let other_group = mode & 0o2000 != 0 && metadata.gid() != getegid().as_raw();
-    if other_user || other_group {
-        let text = "setuid or setgid: the kernel ends sampling when it starts";
-        return Ok(Some(Finding::no(SUBJECT, text).fix("start it, then: sudo rs-record --pid $(pidof -s NAME)")));
-    }
-    if !geteuid().is_root() && has_file_capabilities(path) {
-        let text = "has file capabilities: the kernel ends sampling when it starts";
-        return Ok(Some(Finding::no(SUBJECT, text).fix("start it, then: sudo rs-record --pid $(pidof -s NAME)")));
-    }
-    Ok(None)
+    let is_root = geteuid().is_root();
+    // The kernel ends sampling wherever an exec brings other rights, or a file that its user may not read.
+    let becomes_user = mode & 0o4000 != 0 && metadata.uid() != geteuid().as_raw();
+    let becomes_group = mode & 0o2000 != 0 && metadata.gid() != getegid().as_raw();
+    let text = if becomes_user || becomes_group {
+        "setuid or setgid: the kernel ends sampling when it starts"
+    } else if !is_root && has_file_capabilities(path) {
+        "has file capabilities: the kernel ends sampling when it starts"
+    } else if access(path, AccessFlags::R_OK).is_err() {
+        "may not be read: the kernel ends sampling when it starts"
+    } else {
+        return Ok(None);
+    };
+    let as_root_it_stays = !becomes_group && (!becomes_user || metadata.uid() == 0);
+    let fix = if as_root_it_stays && !is_root {
+        format!("sudo rs-record -- {}", path.display())
+    } else {
+        let name = path.file_name().unwrap_or_default().display();
+        format!("start it, and then: sudo rs-record --pid $(pidof -s {name})")
+    };
+    Ok(Some(Finding::no(SUBJECT, text).fix(fix)))
 }
 
 /// The interpreter that the first line of a script names; behind `env` it is what `env` would look for.
@@ -194,7 +213,8 @@ fn is_replaced(file: &File, path: &Path) -> bool {
 fn has_file_capabilities(path: &Path) -> bool {
     let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
     // SAFETY: both strings end with a zero, and with a size of 0 nothing is written.
-    let size = unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    let size =
+        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
     size > 0
 }
 
@@ -205,9 +225,16 @@ fn separate_debug(build_id: &str) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// From the end, where the lists of names are.
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).rev().any(|window| window == wanted)
+/// Whether there is such a name of a symbol or section: they end with a zero each, in lists at the end of the file.
+fn has_name(image: &Image, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    image.bytes().rsplit(|byte| *byte == 0).any(is_wanted)
+}
+
+/// Whether a symbol is a generic function with the newer mangling. Every Rust program has some, while other
+/// symbols of that kind (of the runtime's allocator) are there with the older mangling too.
+fn is_v0_generic(name: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+    name.strip_prefix(b"_RINv").is_some_and(|path| path.len() > 10 && path.iter().all(is_part))
 }
 
 #[cfg(test)]
@@ -228,7 +255,11 @@ mod tests {
     #[test]
     fn names_by_what_there_is() {
         let with = |debuginfo, rustc: Option<&str>| Program {
-            facts: BinaryFacts { debuginfo: Some(debuginfo), rustc: rustc.map(str::to_owned), ..BinaryFacts::default() },
+            facts: BinaryFacts {
+                debuginfo: Some(debuginfo),
+                rustc: rustc.map(str::to_owned),
+                ..BinaryFacts::default()
+            },
             ..Program::default()
         };
         let symbols = with("symbols", Some("1.95.0"));
@@ -249,8 +280,16 @@ mod tests {
         let (program, problems) = Program::read(File::open(&path).unwrap(), &path);
         let program = program.unwrap();
         assert_eq!(problems, Vec::new());
-        assert!(program.facts.rustc.is_some() && program.has_unwind_tables && !program.was_replaced, "{program:?}");
-        assert_eq!(program.has_v0_names, Some(false), "until rustc makes v0 the default: {:?}", program.facts.rustc);
+        assert!(
+            program.facts.rustc.is_some() && program.has_unwind_tables && !program.was_replaced,
+            "{program:?}"
+        );
+        assert_eq!(
+            program.has_v0_names,
+            Some(false),
+            "until rustc makes v0 the default: {:?}",
+            program.facts.rustc
+        );
         assert_eq!(finding(&program, "unwinding").level, Level::Ok);
     }
 

@@ -66,7 +66,8 @@ impl Report {
     /// # Errors
     /// The writer's.
     pub(crate) fn write(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
-        let subjects = self.sections.iter().flat_map(|(_, findings)| findings).map(|finding| finding.subject.len());
+        let subjects =
+            self.sections.iter().flat_map(|(_, findings)| findings).map(|finding| finding.subject.len());
         let width = subjects.max().unwrap_or_default();
         for (title, findings) in &self.sections {
             writeln!(out, "{}", style.bold(&printable(title)))?;
@@ -170,16 +171,19 @@ mod tests {
     #[test]
     fn columns() {
         let mut report = Report::default();
-        report.section("machine".into(), vec![
-            Finding::ok("user time", "sampled"),
-            Finding::limited("kernel names", "hid\x1b[2Jden\n").fix("sudo this"),
-        ]);
+        report.section(
+            "machine".into(),
+            vec![
+                Finding::ok("user time", "sampled"),
+                Finding::limited("kernel names", "hid\x1b[2Jden\n").fix("sudo this"),
+            ],
+        );
         let mut text = Vec::new();
         report.write(&mut text, Style::plain()).unwrap();
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "machine\n  ok       user time     sampled\n  limited  kernel names  hid\\u{1b}[2Jden\\n\n\
-             \x20                         fix: sudo this\n\n"
+             \x20                        fix: sudo this\n\n"
         );
     }
 
@@ -190,7 +194,10 @@ mod tests {
         outlook.kernel_time = true;
         outlook.deep_stacks = false;
         outlook.names = Some("some names");
-        assert_eq!(outlook.sentence(), "user and kernel time, stacks that are complete up to 64.0 KiB, some names");
+        assert_eq!(
+            outlook.sentence(),
+            "user and kernel time, stacks that are complete up to 64.0 KiB, some names"
+        );
         assert!(!Outlook::nothing("x").samples());
     }
 }

@@ -20,7 +20,12 @@ struct Runtime {
 }
 
 const RUNTIMES: &[Runtime] = &[
-    Runtime { name: "node", programs: &["node", "nodejs"], library: "libnode.so", fix: "node --perf-basic-prof ..." },
+    Runtime {
+        name: "node",
+        programs: &["node", "nodejs"],
+        library: "libnode.so",
+        fix: "node --perf-basic-prof ...",
+    },
     Runtime {
         name: "java",
         programs: &["java"],
@@ -40,7 +45,12 @@ const RUNTIMES: &[Runtime] = &[
         fix: "DOTNET_PerfMapEnabled=1 dotnet ...",
     },
     Runtime { name: "ruby", programs: &["ruby"], library: "libruby", fix: "ruby --yjit --yjit-perf=map ..." },
-    Runtime { name: "erlang", programs: &["beam"], library: "beam.smp", fix: "ERL_FLAGS=\"+JPperf map\" ..." },
+    Runtime {
+        name: "erlang",
+        programs: &["beam"],
+        library: "beam.smp",
+        fix: "ERL_FLAGS=\"+JPperf map\" ...",
+    },
 ];
 
 /// The runtime of a program that is not running yet.
@@ -59,7 +69,12 @@ pub(crate) fn of_process(process: &Process) -> Option<Finding> {
     })?;
     match fs::metadata(&process.perf_map) {
         Ok(map) => {
-            let text = format!("{}: names in {} ({})", runtime.name, process.perf_map.display(), show_bytes(map.len()));
+            let text = format!(
+                "{}: names in {} ({})",
+                runtime.name,
+                process.perf_map.display(),
+                show_bytes(map.len())
+            );
             Some(Finding::ok("run-time code", text))
         }
         Err(_) => Some(missing(runtime)),

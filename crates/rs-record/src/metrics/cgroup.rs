@@ -107,8 +107,7 @@ impl Files {
     }
 
     fn add_cpu(&mut self, groups: &Groups, throttled_key: &'static str, unit_ns: u64) {
-        let group =
-            groups.nearest(|folder| Quota::open(folder).and_then(|quota| quota.ratio()).is_some());
+        let group = groups.nearest(|folder| Quota::open(folder).and_then(|quota| quota.ratio()).is_some());
         self.quota = Quota::open(group);
         self.throttled = Counter::open(group, "cpu.stat", throttled_key, unit_ns);
     }
@@ -275,7 +274,8 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
 /// Time for which some task stalled, of a pressure file.
 fn pressure_ns(text: &str) -> Option<u64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let total: u64 = some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()?;
+    let total: u64 =
+        some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()?;
     total.checked_mul(1000)
 }
 

@@ -135,7 +135,8 @@ pub(crate) fn capabilities(pid: i32, proc_pid: i32) -> BTreeMap<String, Capabili
         Ok(reader) => reader,
         Err(error) => {
             let folder = format!("/proc/{proc_pid}");
-            let names = [&["cpu_ratio", "thread_count", "open_fd_count"], MEMORY, FAULTS, IO, SWITCHES].concat();
+            let names =
+                [&["cpu_ratio", "thread_count", "open_fd_count"], MEMORY, FAULTS, IO, SWITCHES].concat();
             put(&names, &folder, Some(&error), Capability::measured());
             return all;
         }
@@ -163,7 +164,9 @@ pub(crate) fn capabilities(pid: i32, proc_pid: i32) -> BTreeMap<String, Capabili
 fn unavailable(source: &str, error: &io::Error) -> Capability {
     // The name of the error is what one searches for; its text is what one understands.
     let reason = match error.raw_os_error() {
-        Some(number) => format!("{source}: {:?}: {}", Errno::from_raw(number), Errno::from_raw(number).desc()),
+        Some(number) => {
+            format!("{source}: {:?}: {}", Errno::from_raw(number), Errno::from_raw(number).desc())
+        }
         None => format!("{source}: {error}"),
     };
     Capability::unavailable(reason)

@@ -126,7 +126,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// Of `cat`, Linux 6.18; the name is put in by the tests.
-    const BEHIND_NAME: &[u8] = b" R 8669 8669 3737 0 -1 4194304 99 1 7 2 3 4 5 6 20 0 11 0 482144 3133440 350 \
+    const BEHIND_NAME: &[u8] =
+        b" R 8669 8669 3737 0 -1 4194304 99 1 7 2 3 4 5 6 20 0 11 0 482144 3133440 350 \
         18446744073709551615 94305987436544 94305987456425 140726064800624 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 \
         94305987472432 94305987474048 94306647191552 140726064806607 140726064806644 140726064806644 \
         140726064807915 0\n";
@@ -144,7 +145,9 @@ mod tests {
             thread_count: 11,
             start_ticks: 482_144,
         };
-        for name in [&b"cat"[..], b"", b") Z 1 1 1", b"a b (c)", b"((", b"))", b"x\n1 (y) Z", b"\xff\xfe", b"R"] {
+        for name in
+            [&b"cat"[..], b"", b") Z 1 1 1", b"a b (c)", b"((", b"))", b"x\n1 (y) Z", b"\xff\xfe", b"R"]
+        {
             assert_eq!(stat_of(name), Some(expected), "{name:?}");
         }
     }
@@ -161,7 +164,8 @@ mod tests {
 
     #[test]
     fn status_of_a_program() {
-        let text = b"Name:\tVmRSS: 9 kB\\nThreads:\nUmask:\t0022\nState:\tR (running)\nTgid:\t8673\nGroups:\t \n\
+        let text =
+            b"Name:\tVmRSS: 9 kB\\nThreads:\nUmask:\t0022\nState:\tR (running)\nTgid:\t8673\nGroups:\t \n\
             VmPeak:\t    3060 kB\nVmHWM:\t    1624 kB\nVmRSS:\t    1624 kB\nRssAnon:\t     112 kB\n\
             RssFile:\t    1512 kB\nThreads:\t3\nSigQ:\t0/96364\nCpus_allowed:\t3\n\
             voluntary_ctxt_switches:\t393\nnonvoluntary_ctxt_switches:\t25\n";
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn status_of_a_kernel_thread_has_no_memory() {
-        let text = b"Name:\tkthreadd\nState:\tS (sleeping)\nTgid:\t2\nFDSize:\t64\nKthread:\t1\nThreads:\t1\n\
+        let text =
+            b"Name:\tkthreadd\nState:\tS (sleeping)\nTgid:\t2\nFDSize:\t64\nKthread:\t1\nThreads:\t1\n\
             voluntary_ctxt_switches:\t77\nnonvoluntary_ctxt_switches:\t0\n";
         let status = parse_status(text);
         assert_eq!((status.rss_bytes, status.anonymous_bytes, status.thread_count), (None, None, Some(1)));

@@ -30,17 +30,11 @@ pub(crate) struct EventOptions {
     pub(crate) on_exec: bool,
 }
 
-/// Why an event could not be opened.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// What the kernel said.
-    pub(crate) error: io::Error,
-    /// Whether kernel time was asked for.
-    pub(crate) kernel: bool,
-}
-
 /// Opens the sampling event of one thread (or process to be) on one CPU.
-pub(crate) fn open(tid: i32, cpu: u32, options: &EventOptions) -> Result<OwnedFd, Refusal> {
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn open(tid: i32, cpu: u32, options: &EventOptions) -> io::Result<OwnedFd> {
     let mut attr = b::perf_event_attr {
         type_: b::PERF_TYPE_SOFTWARE,
         size: size_of::<b::perf_event_attr>() as u32,
@@ -76,7 +70,7 @@ pub(crate) fn open(tid: i32, cpu: u32, options: &EventOptions) -> Result<OwnedFd
     attr.set_comm(1);
     attr.set_comm_exec(1);
     attr.set_task(1);
-    open_attr(&mut attr, tid, cpu as i32).map_err(|error| Refusal { error, kernel: options.kernel })
+    open_attr(&mut attr, tid, cpu as i32)
 }
 
 /// Opens a counter of all system calls of one thread (or process to be) and its children on one CPU.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::perf_event::{self, EventOptions, Refusal};
+use super::perf_event::{self, EventOptions};
 use super::ring::{Ring, page_bytes};
 use super::{merge, record};
 
@@ -71,13 +71,13 @@ impl PerfSampler {
             on_exec: wanted.on_exec,
         };
         let mut kernel_refusal = None;
-        if let Err(Refusal { error, .. }) = perf_event::open(tid, cpus[0], &options) {
+        if let Err(error) = perf_event::open(tid, cpus[0], &options) {
             if !is_permission(&error) {
                 return Err(error);
             }
             options.kernel = false;
             options.kernel_frames = false;
-            perf_event::open(tid, cpus[0], &options).map_err(|refusal| refusal.error)?;
+            perf_event::open(tid, cpus[0], &options)?;
             kernel_refusal = Some(error);
         }
         let mut sampler = PerfSampler {
@@ -113,8 +113,8 @@ impl PerfSampler {
                     perf_event::share_ring(&event, ring.raw_fd())?;
                     self.events.push(event);
                 }
-                Err(refusal) if refusal.error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-                Err(refusal) => return Err(refusal.error),
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
         if !self.syscall_counters.is_empty() {
@@ -199,7 +199,7 @@ fn open_rings(tid: i32, cpus: &[u32], options: &EventOptions) -> io::Result<Vec<
     let mut bytes = wanted_ring_bytes(cpus.len(), options);
     loop {
         let rings = cpus.iter().map(|&cpu| {
-            let event = perf_event::open(tid, cpu, options).map_err(|refusal| refusal.error)?;
+            let event = perf_event::open(tid, cpu, options)?;
             Ring::map(event, cpu, bytes / page_bytes()).map_err(RingError::Map)
         });
         match rings.collect::<Result<Vec<Ring>, RingError>>() {
