@@ -1,6 +1,7 @@
 //! The recorder: whose status, whose streams, who gets which signal.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ fn its_own_failures_are_125_and_launch_nothing() {
         ("rs-record -o no/such/dir -- touch was-here", "no/such"),
         ("rs-record -o . -- touch was-here", "directory"),
         ("rs-record --pid 999999999", "999999999"),
-        ("rs-record --marks no-such-fifo -- touch was-here", "no-such-fifo"),
+        ("rs-record --marks . -- touch was-here", "FIFO"),
     ] {
         let ended = script(dir.path(), &format!("{line} > /dev/null"));
         assert_eq!(ended.status.code(), Some(125), "{line}: {}", ended.stderr);
@@ -145,23 +146,27 @@ fn a_broken_pipe_leaves_the_child_and_passes_its_status() {
     }
 }
 
-/// A process that computes, with some threads and descriptors, to be attached to.
+/// A process that computes, to be attached to; in two threads where there is a python for it.
 fn target() -> Running {
-    let busy = "import threading, sys\n\
+    let busy = "import threading\n\
                 def work():\n    while True: pass\n\
                 threading.Thread(target=work, daemon=True).start()\n\
+                print('ready', flush=True)\n\
                 work()";
     let mut command = if rs_tests::cmd::which("python3").is_some() {
         let mut command = shell("exec python3 -c \"$BUSY\"");
         command.env("BUSY", busy);
         command
     } else {
-        shell("while :; do :; done")
+        shell("echo ready; while :; do :; done")
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let running = Running::start(&mut command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut running = Running::start(&mut command);
     // Not while it is still becoming what it will be.
-    std::thread::sleep(Duration::from_millis(300));
+    let mut line = String::new();
+    let stdout = running.child().stdout.as_mut().expect("piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "ready\n");
     running
 }
 

@@ -33,15 +33,30 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<std::ffi::OsStr>,
 {
-    let events = directory.join("events.ndjson");
+    let mut command = recorder(directory);
+    command.args(args);
+    finish(directory, command, limit)
+}
+
+/// `rs-record` writing to `events.ndjson` in a directory.
+pub fn recorder(directory: &Path) -> Command {
     let mut command = tool("rs-record");
-    command.arg("-o").arg(&events).args(args);
-    let recorded = run(&mut command, limit);
+    command.arg("-o").arg(directory.join("events.ndjson"));
+    command
+}
+
+/// Runs a `recorder` to its end, then `rs-rollup`, both outputs validated.
+///
+/// # Panics
+/// When one of the tools fails or an output is not valid.
+#[track_caller]
+pub fn finish(directory: &Path, mut recorder: Command, limit: Duration) -> Recording {
+    let recorded = run(&mut recorder, limit);
     let stdout = recorded.text();
     let Finished { stderr, .. } = recorded.ok();
     let session = fold(directory);
-    let stream_bytes = std::fs::metadata(&events).map_or(0, |meta| meta.len());
-    Recording { session, stdout, stderr, stream_bytes }
+    let stream = std::fs::metadata(directory.join("events.ndjson"));
+    Recording { session, stdout, stderr, stream_bytes: stream.map_or(0, |meta| meta.len()) }
 }
 
 /// Folds `events.ndjson` of a directory to `session.json` there, and validates both.

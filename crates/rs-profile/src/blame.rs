@@ -1,8 +1,8 @@
-//! Whom time in the standard library and the kernel is charged to: the nearest caller outside them.
+//! Whom time in the standard libraries and the kernel is charged to: the nearest caller outside them.
 //!
-//! Passed over are the crates that come with the compiler and the kernel. C libraries are not: time in
-//! `[libc.so.6]` stays there unless the kernel was entered from it. Where there is no caller outside, as in a
-//! stack of std alone, the innermost function keeps its own time.
+//! Passed over are the crates that come with the compiler, the runtime libraries of C and C++ (most of whose
+//! frames are the last step into the kernel, a copy or an allocation), and the kernel. Other C libraries are
+//! not. Where there is no caller outside, as in a stack of std alone, the innermost function keeps its own time.
 
 use rs_schema::ProfileSession;
 use rs_schema::event::FrameKind;
@@ -30,12 +30,33 @@ pub(crate) fn is_std(crate_name: &str) -> bool {
     STD.contains(&crate_name)
 }
 
+/// How the names of the runtime libraries of C and C++ begin, as they stand in brackets.
+const RUNTIME_LIBRARIES: [&str; 12] = [
+    "[libc.so",
+    "[libc-",
+    "[libm.so",
+    "[libm-",
+    "[libpthread",
+    "[librt",
+    "[ld-linux",
+    "[ld-musl",
+    "[libgcc_s",
+    "[libstdc++",
+    "[libc++",
+    "[vdso]",
+];
+
+/// Whether a mapping's bracketed name is that of a runtime library of C or C++.
+fn is_runtime_library(crate_name: &str) -> bool {
+    RUNTIME_LIBRARIES.iter().any(|start| crate_name.starts_with(start))
+}
+
 /// Whether time of this function is charged to its caller. Crates that std is built with (hashbrown, addr2line,
 /// …) are known by where their sources lay when it was built.
 fn is_passed_over(function: &Function, files: &[String]) -> bool {
     let file = function.file.and_then(|file| files.get(file as usize));
     function.kind == FrameKind::Kernel
-        || function.crate_name.as_deref().is_some_and(is_std)
+        || function.crate_name.as_deref().is_some_and(|name| is_std(name) || is_runtime_library(name))
         || file.is_some_and(|file| is_std_source(file))
 }
 

@@ -112,7 +112,12 @@ pub(crate) struct CollectorOptions {
 
 impl Collector {
     /// A collector without processes.
-    pub(crate) fn new(clock: SessionClock, queue: Queue, proc: ProcFs, options: CollectorOptions) -> Collector {
+    pub(crate) fn new(
+        clock: SessionClock,
+        queue: Queue,
+        proc: ProcFs,
+        options: CollectorOptions,
+    ) -> Collector {
         Collector {
             clock,
             queue,
@@ -460,7 +465,9 @@ impl Collector {
 
     fn rename(&mut self, pid: i32, tid: i32, name: String, time: u64) {
         let time_ns = self.clock.at(time);
-        let (Some(process), Some(thread)) = (self.processes.get(&pid), self.threads.get(&tid)) else { return };
+        let (Some(process), Some(thread)) = (self.processes.get(&pid), self.threads.get(&tid)) else {
+            return;
+        };
         self.batch.push(&Line::Thread(event::Thread {
             id: thread.id,
             time_ns,

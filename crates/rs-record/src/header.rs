@@ -36,19 +36,15 @@ pub(crate) fn header(parts: HeaderParts, clock: &SessionClock, sampler: Result<&
     }
     if let Ok(sampler) = sampler {
         if let Some(error) = sampler.kernel_refusal() {
-            capabilities.insert(
-                "kernel_time".into(),
-                Capability::unavailable(format!(
-                    "not sampled: {error}; sysctl kernel.perf_event_paranoid=1 or CAP_PERFMON would allow it"
-                )),
-            );
+            capabilities
+                .insert("kernel_time".into(), Capability::unavailable(format!("not sampled: {error}")));
         }
         if let Some(error) = sampler.syscall_refusal() {
             capabilities.insert(
                 "syscall_count".into(),
                 Capability::unavailable(format!("not counted: {error} (needs root or CAP_PERFMON)")),
             );
-        } else if sampler.syscall_count().is_some() {
+        } else if sampler.counts_syscalls() {
             capabilities.insert("syscall_count".into(), Capability::measured());
         }
     }

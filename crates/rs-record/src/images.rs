@@ -129,6 +129,9 @@ mod tests {
 
     #[test]
     fn the_vdso_is_an_image() {
-        assert!(vdso().is_some_and(|image| image.eh_frame_function_start(image.entry_svma()).is_some() || image.build_id().is_some()));
+        assert!(
+            vdso().is_some_and(|image| image.eh_frame_function_start(image.entry_svma()).is_some()
+                || image.build_id().is_some())
+        );
     }
 }

@@ -133,9 +133,9 @@ impl<W> Writer<W> {
         self.queue.shared.lock().closed = true;
         self.queue.shared.changed.notify_one();
         let joined = self.thread.take().map(JoinHandle::join);
-        joined.unwrap_or_else(|| Ok(Err(io::Error::other("the writer was closed before")))).unwrap_or_else(|_| {
-            Err(io::Error::other("the writer thread panicked"))
-        })
+        joined
+            .unwrap_or_else(|| Ok(Err(io::Error::other("the writer was closed before"))))
+            .unwrap_or_else(|_| Err(io::Error::other("the writer thread panicked")))
     }
 }
 

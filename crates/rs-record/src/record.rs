@@ -28,7 +28,7 @@ use crate::target::cargo;
 use crate::target::launch::{self, Child, ChildEnd, HeldChild};
 use crate::target::proc::{self, Numbers, ProcFs};
 use crate::watch::{Watch, WatchOptions};
-use crate::{binary, environment, metrics};
+use crate::{binary, doctor, environment, metrics};
 
 /// Where to send the events, for whoever forgets.
 const PIPES: &[&str] = &["rs-record -- ./app | rs-rollup > s.json", "rs-record -- ./app | rs-export --text"];
@@ -49,7 +49,9 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     let output = Output::create(args.output.as_deref(), OutputKind::Data, PIPES)?;
     let proc_fs = ProcFs::mounted()?;
     let marks = match &args.marks {
-        Some(path) => Marks::open(path).with_context(|| format!("cannot take marks from {}", path.display()))?,
+        Some(path) => {
+            Marks::open(path).with_context(|| format!("cannot take marks from {}", path.display()))?
+        }
         None => Marks::create().context("cannot make a FIFO for marks")?,
     };
     let clock = SessionClock::start();
@@ -91,12 +93,15 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     let mut collector = Collector::new(clock, queue.clone(), proc_fs, collector_options);
     let opened = match &target {
         Target::Held(_) => {
-            collector.add_launched(numbers, &command.as_ref().map(|command| command.words.clone()).unwrap_or_default());
+            collector.add_launched(
+                numbers,
+                &command.as_ref().map(|command| command.words.clone()).unwrap_or_default(),
+            );
             PerfSampler::open(numbers.ours, &options)
         }
         Target::Running => attach::attach(numbers, &options, &proc_fs, &clock, &mut collector),
     };
-    let sampler = match opened {
+    let mut sampler = match opened {
         Ok(sampler) => Ok(sampler),
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
             anyhow::bail!("process {} has ended", numbers.ours)
@@ -111,7 +116,7 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     }
     if let Ok(sampler) = &sampler {
         if let Some(error) = sampler.kernel_refusal() {
-            note!("time in the kernel is not sampled ({error}); `rs-record doctor` says what would allow it");
+            note!("time in the kernel is not sampled: {}", doctor::explain_refusal(error, false));
         }
         if let Some(error) = sampler.syscall_refusal() {
             warn!("system calls are not counted: {error}");
@@ -119,21 +124,18 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     }
     let parts = header_parts(&args, command.as_ref(), numbers);
     queue.send_line(&header(parts, &clock, sampler.as_ref().map_err(String::as_str)));
-    let watch_options =
-        WatchOptions { interval: args.metrics_interval, spikes: args.spike.clone(), marks: Some(marks) };
+    let watch_options = WatchOptions {
+        interval: args.metrics_interval,
+        spikes: args.spike.clone(),
+        marks: Some(marks),
+        syscalls: sampler.as_mut().ok().and_then(PerfSampler::take_syscall_counter),
+    };
     let watch = Watch::start(watch_options, clock, queue.clone())?;
     let symbols = SymbolThread::start(queue.clone())?;
 
     let pace = Pace::new(sampler.as_ref().map_or(Duration::MAX, PerfSampler::patience));
-    let mut recording = Recording {
-        pace,
-        sampler: sampler.ok(),
-        collector,
-        symbols,
-        watch,
-        target: numbers,
-        queue,
-    };
+    let mut recording =
+        Recording { pace, sampler: sampler.ok(), collector, symbols, watch, target: numbers, queue };
     recording.hand_on();
 
     // Let it go.
@@ -217,8 +219,7 @@ fn build(command: Option<&Program>, numbers: Numbers, tags: &BTreeMap<String, St
     if let Some(profile) = command.and_then(|program| program.cargo_profile.clone()) {
         build.profile = Some(profile);
     }
-    let directory =
-        command.map(|program| program.directory.clone().unwrap_or_else(|| PathBuf::from(".")));
+    let directory = command.map(|program| program.directory.clone().unwrap_or_else(|| PathBuf::from(".")));
     if let Some(found) = environment::git_commit(tags, directory.as_deref()) {
         build.git_commit = Some(found.commit);
         build.git_commit_source = Some(found.source.into());
@@ -228,15 +229,7 @@ fn build(command: Option<&Program>, numbers: Numbers, tags: &BTreeMap<String, St
 
 /// Why there are no samples, and what would allow them.
 fn no_samples(error: &io::Error) -> String {
-    let help = match error.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM) => {
-            "`rs-record doctor` says what would allow it"
-        }
-        Some(libc::EMFILE | libc::ENFILE) => "raise the limit on open files (ulimit -n)",
-        Some(libc::ENOSYS) => "a seccomp filter or this kernel has no perf_event_open",
-        _ => "`rs-record doctor` looks into it",
-    };
-    format!("no stack samples: perf_event_open: {error}; only metrics are recorded ({help})")
+    format!("no stack samples, only metrics: {}", doctor::explain_refusal(error, true))
 }
 
 /// Why and how recording ended.
@@ -327,7 +320,8 @@ impl Recording {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let hung_up = |ring: &PollFd<'_>| ring.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
+        let hung_up =
+            |ring: &PollFd<'_>| ring.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
         if polled.iter().skip(2).any(hung_up) && !is_readable(ended)? {
             // A ring hangs up when its own thread ends, though others still write to it, and would wake us
             // without pause from now on.
@@ -396,7 +390,7 @@ impl Recording {
             recorder_cpu_ns: Some(recorder_cpu_ns),
             recorder_peak_rss_bytes: Some(recorder_peak_rss_bytes),
         }));
-        Ok(Summary { totals, duration_ns: time_ns, recorder_cpu_ns })
+        Ok(Summary { totals, mark_count: watched.marks.mark_count, duration_ns: time_ns, recorder_cpu_ns })
     }
 }
 
@@ -468,6 +462,7 @@ fn leave(
 /// What a person is told in the end.
 struct Summary {
     totals: Totals,
+    mark_count: u64,
     duration_ns: u64,
     recorder_cpu_ns: u64,
 }
@@ -487,6 +482,9 @@ impl Summary {
             if count > 0 {
                 text += &format!(", {} {what}", units::show_count(count));
             }
+        }
+        if self.mark_count > 0 {
+            text += &format!(", {} marks", units::show_count(self.mark_count));
         }
         text += &format!("; recorder used {overhead:.1} % of a core");
         if let Some(file) = &args.output {

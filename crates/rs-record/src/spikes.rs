@@ -508,11 +508,13 @@ mod tests {
         assert_eq!(header, expected.map(|(name, value)| (name.to_owned(), value)).into());
     }
 
-    /// Each excursion that is over as (seen, start, before, value, end), from values one tick apart.
-    fn over(
-        values: &[f64],
-        mut observe: impl FnMut(u64, f64) -> Option<Change>,
-    ) -> Vec<(u64, u64, f64, f64, u64)> {
+    /// Name, values one tick apart, and the excursions in them.
+    type Case = (&'static str, &'static [f64], &'static [Brief]);
+    /// An excursion: (seen, start, before, value, end).
+    type Brief = (u64, u64, f64, f64, u64);
+
+    /// Each excursion that is over, from values one tick apart.
+    fn over(values: &[f64], mut observe: impl FnMut(u64, f64) -> Option<Change>) -> Vec<Brief> {
         let mut open = None;
         let mut over = Vec::new();
         for (time, &value) in values.iter().enumerate() {
@@ -530,14 +532,14 @@ mod tests {
         over
     }
 
-    fn rises(values: &[f64]) -> Vec<(u64, u64, f64, f64, u64)> {
+    fn rises(values: &[f64]) -> Vec<Brief> {
         let mut detector = RiseDetector::new(8.0);
         over(values, |time, value| detector.observe(time, value))
     }
 
     #[test]
     fn rises_of_a_gauge() {
-        let table: [(&str, &[f64], &[(u64, u64, f64, f64, u64)]); 9] = [
+        let table: [Case; 9] = [
             ("none", &[2., 2., 3., 2., 9., 2.], &[]),
             ("a jump", &[2., 2., 2., 50., 50., 50., 50.], &[(3, 2, 2., 50., 3)]),
             ("a ramp", &[2., 6., 10., 14., 18., 18., 18., 18.], &[(2, 0, 2., 18., 4)]),
@@ -563,7 +565,7 @@ mod tests {
 
     #[test]
     fn times_above_a_level() {
-        let table: [(&str, &[f64], &[(u64, u64, f64, f64, u64)]); 7] = [
+        let table: [Case; 7] = [
             ("none", &[0.1, 0.7, 0.75, 0.2], &[]),
             ("busy from the start", &[1., 1., 1., 0., 0.], &[]),
             ("a burst", &[0.1, 0.9, 1.2, 0.3, 0.2], &[(1, 0, 0.1, 1.2, 2)]),

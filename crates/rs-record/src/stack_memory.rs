@@ -35,7 +35,13 @@ enum Past {
 
 impl<'a> StackMemory<'a> {
     /// The stack that begins at `start` (the stack pointer) with `dump`; `chunk` is room to read into.
-    pub(crate) fn new(pid: i32, start: u64, dump: &'a [u8], dump_is_full: bool, chunk: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(
+        pid: i32,
+        start: u64,
+        dump: &'a [u8],
+        dump_is_full: bool,
+        chunk: &'a mut Vec<u8>,
+    ) -> Self {
         StackMemory { pid, start, dump, dump_is_full, chunk, chunk_start: 0, state: Past::NotNeeded }
     }
 
@@ -55,9 +61,8 @@ impl<'a> StackMemory<'a> {
         if self.state == Past::Refused {
             return None;
         }
-        let in_chunk = |this: &Self| {
-            word_at(this.chunk, usize::try_from(address.checked_sub(this.chunk_start)?).ok()?)
-        };
+        let in_chunk =
+            |this: &Self| word_at(this.chunk, usize::try_from(address.checked_sub(this.chunk_start)?).ok()?);
         in_chunk(self).or_else(|| {
             self.load(address, CHUNK_BYTES);
             in_chunk(self)

@@ -80,8 +80,12 @@ fn first_line(id: FrameId, code: Code) -> Frame {
         Code::Mapped { mapping, address } => {
             Frame { mapping: Some(mapping), address: Some(Address(address)), ..pending }
         }
-        Code::Jit { address, .. } => Frame { kind: FrameKind::Jit, address: Some(Address(address)), ..pending },
-        Code::Kernel { address } => Frame { kind: FrameKind::Kernel, address: Some(Address(address)), ..pending },
+        Code::Jit { address, .. } => {
+            Frame { kind: FrameKind::Jit, address: Some(Address(address)), ..pending }
+        }
+        Code::Kernel { address } => {
+            Frame { kind: FrameKind::Kernel, address: Some(Address(address)), ..pending }
+        }
         Code::Unmapped { address, .. } => Frame {
             kind: FrameKind::Unknown,
             address: Some(Address(address)),

@@ -35,7 +35,9 @@ pub(crate) enum Request {
 impl Request {
     fn frame(&self) -> FrameId {
         match self {
-            Request::Code { frame, .. } | Request::Jit { frame, .. } | Request::Kernel { frame, .. } => *frame,
+            Request::Code { frame, .. } | Request::Jit { frame, .. } | Request::Kernel { frame, .. } => {
+                *frame
+            }
         }
     }
 
@@ -85,9 +87,9 @@ impl SymbolThread {
     pub(crate) fn start(queue: Queue) -> io::Result<SymbolThread> {
         let (requests, received) = channel();
         let (answered, answers) = channel();
-        std::thread::Builder::new()
-            .name("rs-symbols".into())
-            .spawn(move || Worker { queue, answered, kernel: KernelSymbols::new(), jit: Jit::default() }.run(&received))?;
+        std::thread::Builder::new().name("rs-symbols".into()).spawn(move || {
+            Worker { queue, answered, kernel: KernelSymbols::new(), jit: Jit::default() }.run(&received)
+        })?;
         Ok(SymbolThread { requests, answers, open: FxHashMap::default(), nameless: 0 })
     }
 
@@ -245,8 +247,7 @@ impl Jit {
     /// Reads what was added to a map file since the last time, up to its last whole line.
     fn read_on(&mut self, path: &Arc<str>) {
         use std::io::{Read, Seek, SeekFrom};
-        let (map, offset) =
-            self.maps.entry(Arc::clone(path)).or_insert_with(|| (PerfMap::parse(""), 0));
+        let (map, offset) = self.maps.entry(Arc::clone(path)).or_insert_with(|| (PerfMap::parse(""), 0));
         let mut text = Vec::new();
         let read = std::fs::File::open(path.as_ref()).and_then(|mut file| {
             file.seek(SeekFrom::Start(*offset))?;

@@ -42,7 +42,12 @@ pub(crate) struct WatchOptions {
     pub(crate) spikes: SpikeRules,
     /// Where marks come from.
     pub(crate) marks: Option<Marks>,
+    /// Counts the system calls of all followed processes so far, where they are counted.
+    pub(crate) syscalls: Option<SyscallCount>,
 }
+
+/// Reads a count of system calls; `None` when it cannot be read any more.
+pub(crate) type SyscallCount = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// What was seen in all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,6 +81,7 @@ impl Watch {
             clock,
             queue,
             event_ids: Arc::new(AtomicU32::new(1)),
+            syscalls: options.syscalls,
             processes: Mutex::default(),
         });
         let thread = {
@@ -87,8 +93,8 @@ impl Watch {
         Ok(Watch { shared, stop, thread: Some(thread) })
     }
 
-    /// Watches a process from now on; it is `pid` to us and `proc_pid` in the mounted /proc. Its `process` line must
-    /// be on its way already.
+    /// Watches a process from now on; it is `pid` to us and `proc_pid` in the mounted /proc. Its `process` line
+    /// must be on its way already.
     pub(crate) fn add_process(&self, id: ProcessId, pid: i32, proc_pid: i32, is_target: bool) {
         self.shared.add(id, pid, proc_pid, is_target);
     }
@@ -103,6 +109,14 @@ impl Watch {
         let marks = self.stop();
         for id in self.shared.ids() {
             self.shared.read(id, true);
+        }
+        if marks.bad_mark_count + marks.dropped_mark_count > 0 {
+            rs_cli::warn!(
+                "of {} marks, {} were not understood and {} were too many",
+                marks.mark_count + marks.bad_mark_count,
+                marks.bad_mark_count,
+                marks.dropped_mark_count
+            );
         }
         WatchTotals { marks, ..self.shared.lock().totals }
     }
@@ -128,6 +142,7 @@ struct Shared {
     clock: SessionClock,
     queue: Queue,
     event_ids: Arc<AtomicU32>,
+    syscalls: Option<SyscallCount>,
     processes: Mutex<Processes>,
 }
 
@@ -136,9 +151,12 @@ struct Processes {
     watched: BTreeMap<ProcessId, Watched>,
     /// Of those no longer watched.
     totals: WatchTotals,
+    /// System calls up to the last reading of the target.
+    syscall_count: u64,
 }
 
 struct Watched {
+    is_target: bool,
     meter: Meter,
     spikes: Spikes,
 }
@@ -156,7 +174,7 @@ impl Shared {
         let mut processes = self.lock();
         match Meter::start(id, pid, proc_pid, is_target, &self.clock) {
             Ok((meter, gauges)) => {
-                let mut watched = Watched { meter, spikes: Spikes::new(id, &self.rules) };
+                let mut watched = Watched { is_target, meter, spikes: Spikes::new(id, &self.rules) };
                 // What rises while a program starts rises from here.
                 let mut batch = Batch::default();
                 self.look_for_spikes(&mut watched, &gauges, &mut batch);
@@ -171,12 +189,12 @@ impl Shared {
     fn read(&self, id: ProcessId, is_last: bool) {
         // Held while lines go out: they are in the order of the readings, whichever thread reads.
         let mut processes = self.lock();
-        let Processes { watched, totals } = &mut *processes;
+        let Processes { watched, totals, syscall_count } = &mut *processes;
         let Entry::Occupied(mut entry) = watched.entry(id) else { return };
         let mut batch = Batch::default();
-        let is_gone = self.read_into(entry.get_mut(), &mut batch);
+        let is_gone = self.read_into(entry.get_mut(), syscall_count, &mut batch);
         if is_last || is_gone {
-            let Watched { meter, mut spikes } = entry.remove();
+            let Watched { meter, mut spikes, .. } = entry.remove();
             spikes.finish(|event| batch.push(&Line::Event(event)));
             totals.process_cpu_ns += meter.cpu_ns();
             totals.unread_exit_count += u64::from(is_gone);
@@ -185,12 +203,19 @@ impl Shared {
     }
 
     /// Whether the process is gone, and part of what it used unseen.
-    fn read_into(&self, watched: &mut Watched, batch: &mut Batch) -> bool {
+    fn read_into(&self, watched: &mut Watched, syscall_count: &mut u64, batch: &mut Batch) -> bool {
         if watched.meter.has_ended() {
             return false;
         }
         match watched.meter.read(&self.clock) {
-            Ok(metrics) => {
+            Ok(mut metrics) => {
+                if watched.is_target
+                    && let Some(count) = self.syscalls.as_ref().and_then(|read| read())
+                {
+                    // The counter is one for all that is followed, and stands on the line of the target.
+                    metrics.syscall_count = Some(count.saturating_sub(*syscall_count));
+                    *syscall_count = count;
+                }
                 // Of a shorter time, such as the last one, rates say nothing.
                 if metrics.interval_ns >= self.interval_ns / 2 {
                     self.look_for_spikes(watched, &metrics, batch);
@@ -398,6 +423,8 @@ mod tests {
             interval: Duration::from_millis(interval_ms),
             spikes: SpikeRules::default(),
             marks,
+            syscalls: None,
+            syscalls: None,
         };
         (Watch::start(options, SessionClock::start(), writer.queue()).unwrap(), writer, stream)
     }
@@ -475,11 +502,13 @@ mod tests {
         let marks = Marks::create().unwrap();
         let path = marks.path().to_owned();
         let (watch, writer, stream) = watch(10_000, Some(marks));
-        let status = Command::new("sh")
-            .args(["-c", r#"echo "phase load" >> $0; for i in 1 2 3; do echo "work 5 request" >> $0; done; echo oops >> $0; echo "mark deploy 42" >> $0"#])
-            .arg(&path)
-            .status()
-            .unwrap();
+        let script = r#"
+            echo "phase load" >> "$0"
+            for i in 1 2 3; do echo "work 5 request" >> "$0"; done
+            echo oops >> "$0"
+            echo "mark deploy 42" >> "$0"
+        "#;
+        let status = Command::new("sh").args(["-c", script]).arg(&path).status().unwrap();
         assert!(status.success());
         stream.until("mark", |stream| stream.events().iter().any(|event| event.kind == EventKind::Marker));
         // Written at the last moment, and without a tick to flush it.

@@ -499,8 +499,8 @@ pub struct Function {
     pub self_pct: f64,
     /// `total_ns` in percent of the sampled time.
     pub total_pct: f64,
-    /// CPU time of std, core, alloc and the kernel charged to this function as their nearest caller outside
-    /// them, with its own self time.
+    /// Its own self time and that of std, core, alloc, the C and C++ runtime libraries and the kernel, where it
+    /// is their nearest caller outside them.
     pub blame_ns: u64,
     /// Time off the CPU with this function innermost.
     #[serde(default)]
@@ -562,7 +562,8 @@ pub struct ModuleRollup {
     pub self_pct: f64,
     /// `total_ns` in percent of the sampled time.
     pub total_pct: f64,
-    /// CPU time charged to it with std, core, alloc and the kernel given to their callers.
+    /// CPU time charged to it with std, core, alloc, the C and C++ runtime libraries and the kernel given to
+    /// their callers.
     pub blame_ns: u64,
     /// Time off the CPU with the module innermost.
     #[serde(default)]
@@ -598,7 +599,8 @@ pub struct CrateRollup {
     pub self_pct: f64,
     /// `total_ns` in percent of the sampled time.
     pub total_pct: f64,
-    /// CPU time charged to it with std, core, alloc and the kernel given to their callers.
+    /// CPU time charged to it with std, core, alloc, the C and C++ runtime libraries and the kernel given to
+    /// their callers.
     pub blame_ns: u64,
     /// Time off the CPU with the crate innermost.
     #[serde(default)]

@@ -1,7 +1,10 @@
 //! Rust's legacy mangling: `_ZN`, length-prefixed path components, `17h` and 16 hex digits, `E`.
 //!
 //! The components hold types as text with `$LT$`-like escapes. Where a type begins within a path is a
-//! matter of convention (upper case); where an impl is written is known only if the path says `<impl …>`.
+//! matter of convention (upper case). An impl's module is written out as `<impl …>` unless it is that of the type
+//! or of the trait.
+
+use std::cmp::Ordering;
 
 use rs_schema::event::Body;
 
@@ -138,23 +141,90 @@ fn is_impl(component: &str) -> bool {
     component.starts_with("<impl ") && component.ends_with('>')
 }
 
-/// `<Type as Trait>::function` or `<Type>::function`: where the impl is written is not told, so the type's
-/// place stands in. It is the trait's if the type has none, or if only the trait is not of the standard
-/// library: an impl is in the crate of either.
+/// `<Type as Trait>::function`: the impl is beside the type or beside the trait, or else the name would tell
+/// its module. Often only one of the two can be.
 fn qualified_impl(qualified: &str, rest: &[&str]) -> (String, String, String, bool) {
     let (self_type, of) = split_qualified(qualified);
     let self_type = strip_generics(self_type);
     let of = of.map(strip_generics);
-    let of_type = path_in_type(&self_type);
-    let of_trait = of.as_deref().and_then(path_in_type);
-    let home = match (of_type, of_trait) {
-        (Some(of_type), Some(of_trait)) if is_standard(of_type) && !is_standard(of_trait) => of_trait,
-        (Some(of_type), _) => of_type,
-        (None, of_trait) => of_trait.unwrap_or("core"),
+    let (home, is_estimated) = match (Home::of(&self_type), of.as_deref().map(Home::of)) {
+        (Home::Path(of_type), Some(Home::Path(of_trait))) => {
+            // An impl is in the crate of either, and a crate that the other builds on does not know the other.
+            match level(of_type).cmp(&level(of_trait)) {
+                Ordering::Less => (of_trait, false),
+                Ordering::Greater => (of_type, false),
+                Ordering::Equal => (of_type, parent_module(of_type) != parent_module(of_trait)),
+            }
+        }
+        (Home::Nowhere, Some(Home::Path(of_trait))) => (of_trait, false),
+        (of_type, of_trait) => (of_type.path().or(of_trait.and_then(Home::path)).unwrap_or("core::"), true),
     };
     let of_part = of.as_deref().map(|of| format!(" as {of}")).unwrap_or_default();
     let key = join(&format!("<{self_type}{of_part}>"), rest);
-    (key, crate_of(home), parent_module(home), true)
+    (key, crate_of(home), parent_module(home), is_estimated)
+}
+
+/// The modules of type and trait of an impl, if it can be in either.
+pub(crate) fn modules_of_impl(symbol: &str) -> Option<(String, String)> {
+    let parsed = parse(symbol)?;
+    let qualified = parsed.components.first()?.strip_prefix('<')?.strip_suffix('>')?;
+    let (self_type, of) = split_qualified(qualified);
+    match (Home::of(&strip_generics(self_type)), Home::of(&strip_generics(of?))) {
+        (Home::Path(of_type), Home::Path(of_trait)) => {
+            Some((parent_module(of_type), parent_module(of_trait)))
+        }
+        _ => None,
+    }
+}
+
+/// What places a type or a trait.
+enum Home<'t> {
+    /// The path that it is, behind references and brackets.
+    Path(&'t str),
+    /// Primitives and parameters have no place.
+    Nowhere,
+    /// Tuples, function pointers, associated types, types inside of impls; with the best path there is.
+    Unclear(Option<&'t str>),
+}
+
+impl<'t> Home<'t> {
+    fn of(text: &'t str) -> Home<'t> {
+        let mut inner = text;
+        loop {
+            let outer = inner;
+            inner = inner.trim_start_matches(['&', '*', '[', ' ']);
+            for word in ["mut ", "const ", "dyn "] {
+                inner = inner.strip_prefix(word).unwrap_or(inner);
+            }
+            if inner == outer {
+                break;
+            }
+        }
+        let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let (path, after) = inner.split_at(inner.find(|c| !is_name(c)).unwrap_or(inner.len()));
+        let is_whole = after.is_empty() || after.starts_with([']', ';']) || after.starts_with(" + ");
+        if !is_whole || path.is_empty() || path.ends_with(':') {
+            Home::Unclear(path_in_type(text))
+        } else if path.contains("::") {
+            Home::Path(path)
+        } else {
+            Home::Nowhere
+        }
+    }
+
+    fn path(self) -> Option<&'t str> {
+        match self {
+            Home::Path(path) => Some(path),
+            Home::Nowhere => None,
+            Home::Unclear(path) => path,
+        }
+    }
+}
+
+/// The standard library's crates know no other but those below; its own dependencies are left aside.
+fn level(path: &str) -> usize {
+    let of_crate = path.split("::").next();
+    ["core", "alloc", "std"].iter().position(|name| of_crate == Some(name)).unwrap_or(3)
 }
 
 /// `module::<impl Trait for Type>::function`: the module is told.
@@ -184,17 +254,13 @@ fn plain(components: &[&str]) -> (String, String, String, bool) {
     )
 }
 
-/// The path that a type is, behind references and brackets; primitives and parameters have none.
+/// The first path in a type.
 fn path_in_type(text: &str) -> Option<&str> {
     let text = text.trim_start_matches(['&', '*', '[', '(', ' ']);
     let text = ["mut ", "const ", "dyn "].iter().fold(text, |text, word| text.trim_start_matches(word));
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
     let path = text[..end].trim_end_matches(':');
     path.contains("::").then_some(path)
-}
-
-fn is_standard(path: &str) -> bool {
-    matches!(path.split("::").next(), Some("core" | "alloc" | "std"))
 }
 
 fn crate_of(path: &str) -> String {

@@ -20,6 +20,7 @@ mod fde;
 mod image;
 mod kernel;
 mod legacy;
+mod namespaces;
 mod perf_map;
 mod source;
 mod symbolize;

@@ -130,7 +130,7 @@ struct Root {
 }
 
 /// More units than any program has; a bound on damaged files.
-const MAX_UNITS: usize = 100_000;
+pub(crate) const MAX_UNITS: usize = 100_000;
 
 impl CrateRoots {
     /// Reads the names of the units that the image itself holds, uncompressed.
@@ -189,17 +189,22 @@ fn text(bytes: Option<Slice<'_>>) -> Option<&str> {
     std::str::from_utf8(bytes?.slice()).ok()
 }
 
+/// The image's own, uncompressed debug information.
+pub(crate) fn dwarf(image: &Image) -> Option<Dwarf<Slice<'_>>> {
+    let section = |id: gimli::SectionId| -> Result<Slice<'_>, gimli::Error> {
+        let compressed = image.elf().section(id.name()).is_some_and(|section| section.compressed);
+        let bytes = if compressed { None } else { image.section_bytes(id.name()) };
+        Ok(EndianSlice::new(bytes.unwrap_or_default(), LittleEndian))
+    };
+    Dwarf::load(section).ok()
+}
+
 /// Visits the compilation units of the image's own, uncompressed debug information.
 pub(crate) fn for_each_unit<'a>(
     image: &'a Image,
     mut visit: impl FnMut(&gimli::Unit<Slice<'a>>, &Dwarf<Slice<'a>>),
 ) {
-    let section = |id: gimli::SectionId| -> Result<Slice<'a>, gimli::Error> {
-        let compressed = image.elf().section(id.name()).is_some_and(|section| section.compressed);
-        let bytes = if compressed { None } else { image.section_bytes(id.name()) };
-        Ok(EndianSlice::new(bytes.unwrap_or_default(), LittleEndian))
-    };
-    let Ok(dwarf) = Dwarf::load(section) else { return };
+    let Some(dwarf) = dwarf(image) else { return };
     let mut headers = dwarf.units();
     for _ in 0..MAX_UNITS {
         let Ok(Some(header)) = headers.next() else { return };

@@ -22,6 +22,8 @@ use rustc_hash::FxHashMap;
 use crate::attribute::{attribute, bracketed, finish_for_mapping};
 use crate::debug_file;
 use crate::image::Image;
+use crate::legacy::modules_of_impl;
+use crate::namespaces::{FunctionPaths, Namespaces};
 use crate::source::{CrateRoots, Source, guessed_source, known_source};
 use crate::symtab::plt_target;
 use crate::text::strip_generics;
@@ -54,6 +56,10 @@ struct Details {
     mapping: String,
     /// Read when a function is met that only its source file places.
     roots: Option<CrateRoots>,
+    /// Read when a function is met whose name does not place it for certain.
+    namespaces: Option<Namespaces>,
+    /// Read when a legacy name is met.
+    functions: Option<FunctionPaths>,
     versions: Option<VersionTable>,
 }
 
@@ -137,6 +143,8 @@ impl Details {
             separate: separate.map(Rc::new),
             mapping: image.file_name(),
             roots: None,
+            namespaces: None,
+            functions: None,
             versions: None,
         }
     }
@@ -179,11 +187,11 @@ impl Namer<'_> {
             .or_else(|| image.symbols().lookup(&image, svma));
         let Some(name) = outer_name(debug.as_ref(), in_table) else { return self.without_name(svma) };
         let place = debug.as_ref().and_then(|sym| sym.code_info.as_deref());
-        let outer = self.function(name, place, None);
+        let outer = self.function(svma, name, place, None);
         let mut chain = vec![outer];
         for inlined in debug.iter().flat_map(|sym| sym.inlined.iter()) {
             let hint = chain[0].crate_name.clone();
-            chain.push(self.function(&inlined.name, inlined.code_info.as_ref(), hint.as_deref()));
+            chain.push(self.function(svma, &inlined.name, inlined.code_info.as_ref(), hint.as_deref()));
         }
         let symbol = chain.pop().unwrap_or_default();
         chain.reverse();
@@ -191,7 +199,13 @@ impl Namer<'_> {
     }
 
     /// One function, by a name of any kind and the place in its source.
-    fn function(&mut self, name: &str, place: Option<&CodeInfo<'_>>, hint: Option<&str>) -> Symbol {
+    fn function(
+        &mut self,
+        svma: u64,
+        name: &str,
+        place: Option<&CodeInfo<'_>>,
+        hint: Option<&str>,
+    ) -> Symbol {
         let mut symbol = self.by_name(name);
         // Line 0 is code that no line accounts for; its file may be that of something merged into it.
         if let Some(place) = place.filter(|place| place.line != Some(0)) {
@@ -200,7 +214,12 @@ impl Namer<'_> {
         }
         let is_rust_source = symbol.file.as_deref().is_some_and(|file| file.ends_with(".rs"));
         let is_unplaced = symbol.crate_name.is_none() && is_rust_source;
-        if is_unplaced || symbol.attribution == Some(Status::Estimated) {
+        let is_inferred = symbol.attribution == Some(Status::Estimated);
+        self.leave_functions(&mut symbol, hint);
+        if (is_unplaced || symbol.attribution == Some(Status::Estimated))
+            && !self.place_by_namespace(&mut symbol, svma)
+            && (is_unplaced || is_inferred)
+        {
             self.place_by_source(&mut symbol, hint);
         }
         self.learn_version(&symbol);
@@ -220,21 +239,88 @@ impl Namer<'_> {
         symbol
     }
 
-    /// Where the name tells no crate, or one that was inferred, the source file tells better.
-    fn place_by_source(&mut self, symbol: &mut Symbol, hint: Option<&str>) {
-        let Some(file) = symbol.file.clone() else { return };
-        let image = self.image;
-        let source = known_source(&file)
-            .or_else(|| self.details.roots.get_or_insert_with(|| CrateRoots::read(image)).find(&file, hint))
-            .or_else(|| guessed_source(&file));
-        let Some(source) = source else { return };
-        symbol.attribution = Some(Status::Estimated);
-        if symbol.language.as_deref() != Some("rust") {
-            name_in_module(symbol, &source);
+    /// A legacy name does not say which part of its path is a function: a function inside another, or an impl
+    /// there, is in the module of the outer one. That there is such a function shows in the other names.
+    fn leave_functions(&mut self, symbol: &mut Symbol, hint: Option<&str>) {
+        let is_legacy = symbol.raw_name.as_deref().is_some_and(|name| name.starts_with("_ZN"));
+        let Some(module) = symbol.module.as_deref() else { return };
+        if !is_legacy || symbol.language.as_deref() != Some("rust") || !module.contains("::") {
+            return;
         }
-        symbol.crate_name = Some(source.crate_name);
-        symbol.module = Some(source.module);
-        symbol.language = Some("rust".to_owned());
+        let (image, separate) = (self.image, self.details.separate.as_deref());
+        let functions = self
+            .details
+            .functions
+            .get_or_insert_with(|| FunctionPaths::read([Some(&**image), separate].into_iter().flatten()));
+        if functions.module(module, |_| false) == module {
+            return;
+        }
+        // A module in a file is one, whatever else has its name.
+        let source = symbol.file.as_deref().and_then(|file| self.source(file, hint));
+        let is_file = |path: &str| source.as_ref().is_some_and(|source| is_within(&source.module, path));
+        let Some(functions) = &self.details.functions else { return };
+        let outer = functions.module(module, is_file);
+        if outer != module {
+            symbol.module = Some(outer.to_owned());
+            symbol.attribution = Some(Status::Estimated);
+        }
+    }
+
+    /// Where the name does not place a function for certain, the namespace it is declared in does.
+    fn place_by_namespace(&mut self, symbol: &mut Symbol, svma: u64) -> bool {
+        let Some(name) = symbol.raw_name.as_deref() else { return false };
+        let image = match self.details.separate.as_deref() {
+            Some(separate) if self.image.elf().section(".debug_info").is_none() => separate,
+            _ => self.image,
+        };
+        // As with blazesym, damage costs the names in it.
+        let mut namespaces = self.details.namespaces.take();
+        let module = catch_unwind(AssertUnwindSafe(|| {
+            namespaces.get_or_insert_with(|| Namespaces::read(image)).module(image, svma, name)
+        }));
+        let module = match module {
+            Ok(module) => module,
+            Err(_) => {
+                namespaces = Some(Namespaces::default());
+                None
+            }
+        };
+        self.details.namespaces = namespaces;
+        let Some(module) = module else { return false };
+        let crate_name = module.split("::").next().unwrap_or_default().to_owned();
+        place(symbol, Source { crate_name, module, version: None });
+        symbol.attribution = None;
+        true
+    }
+
+    /// Else the source file may tell better.
+    fn place_by_source(&mut self, symbol: &mut Symbol, hint: Option<&str>) {
+        let Some(source) = symbol.file.as_deref().and_then(|file| self.source(file, hint)) else { return };
+        let known = symbol.module.as_deref().filter(|_| symbol.language.as_deref() == Some("rust"));
+        let better = match (symbol.raw_name.as_deref().and_then(modules_of_impl), known) {
+            // One of two. Modules written inside a file are not in its path.
+            (Some((of_type, of_trait)), _) => {
+                let is_in_file = |module: &str| is_within(module, &source.module);
+                let is_trait = !is_in_file(&of_type) && is_in_file(&of_trait);
+                is_trait.then(|| {
+                    let crate_name = of_trait.split("::").next().unwrap_or_default().to_owned();
+                    Source { crate_name, module: of_trait, version: None }
+                })
+            }
+            (None, Some(module)) => (!is_within(module, &source.module)).then_some(source),
+            (None, None) => Some(source),
+        };
+        let Some(better) = better else { return };
+        place(symbol, better);
+        symbol.attribution = Some(Status::Estimated);
+        self.leave_functions(symbol, hint);
+    }
+
+    fn source(&mut self, file: &str, hint: Option<&str>) -> Option<Source> {
+        let image = self.image;
+        known_source(file)
+            .or_else(|| self.details.roots.get_or_insert_with(|| CrateRoots::read(image)).find(file, hint))
+            .or_else(|| guessed_source(file))
     }
 
     /// The path of a package's source holds its version, which is then known for all of the crate's functions.
@@ -298,6 +384,20 @@ fn outer_name<'a>(debug: Option<&'a Sym<'_>>, in_table: Option<&'a str>) -> Opti
 
 fn is_mangled(name: &str) -> bool {
     name.starts_with("_R") || name.starts_with("_Z")
+}
+
+/// Whether a module is another or in it.
+fn is_within(module: &str, outer: &str) -> bool {
+    module.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn place(symbol: &mut Symbol, source: Source) {
+    if symbol.language.as_deref() != Some("rust") {
+        name_in_module(symbol, &source);
+    }
+    symbol.crate_name = Some(source.crate_name);
+    symbol.module = Some(source.module);
+    symbol.language = Some("rust".to_owned());
 }
 
 /// A name as line tables have it, `push<u8>` or `{closure#0}`, becomes a path under its file's module.

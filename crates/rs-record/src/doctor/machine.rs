@@ -1,40 +1,26 @@
 //! What the machine allows, to anybody and to us.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{Pid, geteuid};
-use perf_event_open_sys::bindings as b;
+use nix::unistd::geteuid;
 use rs_cli::units::{show_bytes, show_count, show_duration};
 use rs_symbol::{KernelSymbols, KernelUnavailable};
 
 use super::permission::{Wanted, explain};
 use super::report::{Finding, Outlook};
-use crate::backend::linux::perf_event::{self, EventOptions};
-use crate::backend::linux::{PerfSampler, SamplerOptions};
+use super::surroundings::{
+    self, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, has_capability, proc_field, sysctl,
+};
+use super::trials::{self, Rings, USUAL_RATE_HZ};
 use crate::host;
-use crate::metrics::cgroup::CgroupMeter;
 
-/// What a recording asks for unless told otherwise.
-const USUAL_RATE_HZ: u64 = 997;
 /// A ring that is full sooner loses samples when the reader has to wait for a CPU.
 const COMFORTABLE_PATIENCE: Duration = Duration::from_millis(100);
 /// Threads that any program may have.
 const USUAL_THREADS: u64 = 256;
-
-const CAP_SYS_PTRACE: u32 = 19;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-
-/// The kernel gives the namespaces that it starts with these numbers.
-const INITIAL_NAMESPACES: [(&str, u64); 3] =
-    [("ipc", 0xefff_ffff), ("uts", 0xefff_fffe), ("pid", 0xefff_fffc)];
-const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
 
 /// What was found out.
 #[derive(Clone, Debug)]
@@ -67,20 +53,11 @@ pub(crate) struct Machine {
     pub(crate) child_memory: Result<(), Errno>,
 }
 
-/// What a recording gets to hold its samples.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rings {
-    /// How long the reader may stay away.
-    patience: Duration,
-    /// How much of a stack a sample holds.
-    stack_dump_bytes: u32,
-}
-
 impl Machine {
     /// Looks, and tries everything on this process or a child that does nothing.
     pub(crate) fn look() -> Machine {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let initial_user_namespace = namespace("user") == Some(INITIAL_USER_NAMESPACE);
+        let initial_user_namespace = surroundings::is_initial_user_namespace();
         let has = |capability| initial_user_namespace && has_capability(&status, capability);
         let host = host::host();
         let own = std::process::id() as i32;
@@ -103,21 +80,19 @@ impl Machine {
             initial_user_namespace,
             proc_is_ours: fs::read_link("/proc/self")
                 .is_ok_and(|link| link.as_os_str() == own.to_string().as_str()),
-            container: container(),
+            container: surroundings::container(),
             paranoid: perf("paranoid"),
             mlock_kb: perf("mlock_kb"),
             max_sample_rate: perf("max_sample_rate"),
             ptrace_scope: sysctl("kernel/yama/ptrace_scope"),
             descriptors: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard),
-            user_time: try_event(own, false),
-            kernel_time: try_event(own, true),
-            cycles: try_cycles(own),
-            rings: try_rings(own),
-            syscalls: perf_event::open_syscall_counter(own, first_cpu(), &idle_event(true))
-                .map(drop)
-                .map_err(|error| errno(&error)),
+            user_time: trials::event(own, false),
+            kernel_time: trials::event(own, true),
+            cycles: trials::cycles(own),
+            rings: trials::rings(own),
+            syscalls: trials::syscalls(own),
             kernel_names: KernelSymbols::new().lookup(u64::MAX).map(drop),
-            child_memory: try_child_memory(),
+            child_memory: trials::child_memory(),
         }
     }
 
@@ -343,128 +318,6 @@ impl Machine {
     }
 }
 
-/// Opens the event that samples `tid`, and closes it again; it counts nothing meanwhile.
-pub(crate) fn try_event(tid: i32, kernel: bool) -> Result<(), Errno> {
-    perf_event::open(tid, first_cpu(), &idle_event(kernel)).map(drop).map_err(|error| errno(&error))
-}
-
-/// Begins with the next exec, which will not come before it is closed.
-fn idle_event(kernel: bool) -> EventOptions {
-    EventOptions {
-        period_ns: 1_000_000_000 / USUAL_RATE_HZ,
-        kernel,
-        kernel_frames: kernel,
-        follow: true,
-        stack_dump_bytes: 1 << 10,
-        on_exec: true,
-    }
-}
-
-fn first_cpu() -> u32 {
-    perf_event::online_cpus().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0)
-}
-
-fn try_cycles(tid: i32) -> Result<(), Errno> {
-    let mut attr = b::perf_event_attr {
-        type_: b::PERF_TYPE_HARDWARE,
-        size: size_of::<b::perf_event_attr>() as u32,
-        config: b::PERF_COUNT_HW_CPU_CYCLES.into(),
-        ..Default::default()
-    };
-    attr.set_disabled(1);
-    attr.set_exclude_kernel(1);
-    attr.set_exclude_hv(1);
-    perf_event::open_attr(&mut attr, tid, -1).map(drop).map_err(|error| errno(&error))
-}
-
-/// Sets a sampler up as a recording does.
-fn try_rings(tid: i32) -> Result<Rings, String> {
-    let options = SamplerOptions {
-        period_ns: 1_000_000_000 / USUAL_RATE_HZ,
-        kernel_frames: false,
-        follow: true,
-        on_exec: true,
-        syscalls: false,
-    };
-    let sampler = PerfSampler::open(tid, &options).map_err(|error| error.to_string())?;
-    Ok(Rings { patience: sampler.patience(), stack_dump_bytes: sampler.options().stack_dump_bytes })
-}
-
-/// Reads from a child, which may be more than from other processes.
-fn try_child_memory() -> Result<(), Errno> {
-    // SAFETY: the child only waits for its end, which is allowed after a fork whatever threads there are.
-    match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => loop {
-            nix::unistd::pause();
-        },
-        nix::unistd::ForkResult::Parent { child } => {
-            // The same address as here.
-            let probe = 0_u64;
-            let result = try_memory(child, &raw const probe as usize);
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
-            let _ = nix::sys::wait::waitpid(child, None);
-            result
-        }
-    }
-}
-
-/// Reads one byte of a process.
-pub(crate) fn try_memory(pid: Pid, address: usize) -> Result<(), Errno> {
-    use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-    let mut byte = [0];
-    let remote = [RemoteIoVec { base: address, len: 1 }];
-    process_vm_readv(pid, &mut [io::IoSliceMut::new(&mut byte)], &remote).map(drop)
-}
-
-pub(crate) fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
-}
-
-fn sysctl(name: &str) -> Option<i64> {
-    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
-}
-
-/// Value of a line of /proc/PID/status.
-pub(crate) fn proc_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
-}
-
-fn has_capability(status: &str, capability: u32) -> bool {
-    let effective = proc_field(status, "CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    effective.is_some_and(|set| set >> capability & 1 == 1)
-}
-
-/// What kind of container this is, by the traces that its makers leave. Images that run as virtual machines have
-/// the traces too, but no namespaces of their own.
-fn container() -> Option<&'static str> {
-    if INITIAL_NAMESPACES.iter().all(|(name, inode)| namespace(name) == Some(*inode)) {
-        return None;
-    }
-    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        return Some("kubernetes");
-    }
-    let traces = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")];
-    if let Some((_, name)) = traces.iter().find(|(path, _)| Path::new(path).exists()) {
-        return Some(name);
-    }
-    let groups = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
-    let parts = [("kubepods", "kubernetes"), ("docker", "docker"), ("libpod", "podman"), ("lxc", "lxc")];
-    parts.iter().find(|(part, _)| groups.contains(part)).map(|(_, name)| *name)
-}
-
-fn namespace(name: &str) -> Option<u64> {
-    fs::metadata(Path::new("/proc/self/ns").join(name)).ok().map(|namespace| namespace.ino())
-}
-
-/// Limits of the control group of a process, if it has any.
-pub(crate) fn limits(proc_pid: i32) -> Option<Finding> {
-    let group = CgroupMeter::of_process(proc_pid)?.read();
-    let cpus = group.cpu_quota_ratio.map(|cpus| format!("{cpus:.1} CPUs"));
-    let memory = group.memory_limit_bytes.map(|bytes| format!("{} of memory", show_bytes(bytes)));
-    let limits: Vec<String> = cpus.into_iter().chain(memory).collect();
-    (!limits.is_empty()).then(|| Finding::ok("control group", format!("limited to {}", limits.join(" and "))))
-}
-
 #[cfg(test)]
 impl Default for Machine {
     /// One that allows everything.
@@ -503,14 +356,6 @@ mod tests {
 
     fn finding(machine: &Machine, subject: &str) -> Finding {
         machine.findings().into_iter().find(|finding| finding.subject == subject).unwrap()
-    }
-
-    #[test]
-    fn texts_of_the_kernel() {
-        let status = "Seccomp:\t2\nSeccomp_filters:\t1\nCapEff:\t0000004000080000\n";
-        assert_eq!(proc_field(status, "Seccomp:"), Some("2"));
-        assert!(has_capability(status, CAP_PERFMON) && has_capability(status, CAP_SYS_PTRACE));
-        assert!(!has_capability(status, CAP_SYS_ADMIN));
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod process;
 mod program;
 mod report;
 mod runtimes;
+mod surroundings;
+mod trials;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -21,6 +23,7 @@ use rs_cli::{Exit, Style};
 use crate::target::launch;
 use crate::target::proc::ProcFs;
 use machine::Machine;
+use permission::Wanted;
 use process::Process;
 use program::Program;
 use report::{Finding, Outlook, Report};
@@ -36,6 +39,23 @@ pub(crate) struct DoctorTarget {
     pub(crate) exe: Option<PathBuf>,
 }
 
+/// Why the kernel refused a sampling event, and what would allow it, in one sentence. `user_time` says that not
+/// even time in user code was allowed.
+pub(crate) fn explain_refusal(error: &io::Error, user_time: bool) -> String {
+    let machine = Machine::look();
+    let wanted = match (user_time, &machine.user_time) {
+        (false, _) => Wanted::KernelTime,
+        // We may sample programs of our own, so it is this one that is not.
+        (true, Ok(())) => Wanted::Foreign,
+        (true, Err(_)) => Wanted::UserTime,
+    };
+    let permission::Explanation { reason, fix } = permission::explain(trials::errno(error), wanted, &machine);
+    match fix {
+        Some(fix) => format!("{reason}; to allow it: {fix}"),
+        None => format!("{reason}; `rs-record doctor` says more"),
+    }
+}
+
 /// Looks, and writes what it found. [`Exit::Negative`] when nothing can be sampled.
 ///
 /// # Errors
@@ -46,14 +66,14 @@ pub(crate) fn run(target: &DoctorTarget, out: &mut impl Write, style: Style) -> 
     let mut report = Report::default();
     let mut outlook = machine.outlook();
     let mut findings = machine.findings();
-    findings.extend(proc_fs.proc_pid(std::process::id() as i32).ok().and_then(machine::limits));
+    findings.extend(proc_fs.proc_pid(std::process::id() as i32).ok().and_then(surroundings::limits));
     report.section(machine.title(), findings);
     if let Some(pid) = target.pid {
         match process::find(&proc_fs, pid) {
             Ok(proc_pid) => {
                 let process = Process::look(&proc_fs, pid, proc_pid);
                 let mut findings = process.findings(&machine);
-                findings.extend(machine::limits(proc_pid));
+                findings.extend(surroundings::limits(proc_pid));
                 report.section(process.title(), findings);
                 process.adjust(&mut outlook);
                 examine_running(&mut report, &mut outlook, &process, proc_pid);

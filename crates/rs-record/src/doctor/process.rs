@@ -8,9 +8,11 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, geteuid};
 use rs_cli::units::show_count;
 
-use super::machine::{Machine, errno, proc_field, try_event, try_memory};
+use super::machine::Machine;
 use super::permission::{Wanted, explain};
 use super::report::{Finding, Outlook};
+use super::surroundings::proc_field;
+use super::trials::{self, errno};
 use crate::target::proc::{self, MapsLine, Numbers, ProcFs};
 
 /// What was found out.
@@ -87,10 +89,10 @@ impl Process {
                 .is_some_and(|theirs| mount_namespace("self").is_some_and(|ours| ours != theirs)),
             process_count: tree.len(),
             thread_count: threads.map(|threads| threads.len() as u64).sum(),
-            user_time: try_event(pid, false),
-            kernel_time: try_event(pid, true),
+            user_time: trials::event(pid, false),
+            kernel_time: trials::event(pid, true),
             memory: match maps.as_ref().map(|maps| maps.iter().find(|line| line.executable)) {
-                Ok(Some(line)) => try_memory(Pid::from_raw(pid), line.start as usize),
+                Ok(Some(line)) => trials::memory(Pid::from_raw(pid), line.start as usize),
                 Ok(None) => Err(Errno::EFAULT),
                 Err(errno) => Err(*errno),
             },
@@ -104,9 +106,9 @@ impl Process {
 
     /// Takes away what the process does not allow.
     pub(crate) fn adjust(&self, outlook: &mut Outlook) {
-        outlook.user_time &= self.user_time.is_ok();
+        outlook.user_time &= self.user_time.is_ok() && !self.is_kernel_thread;
         outlook.kernel_time &= self.kernel_time.is_ok();
-        outlook.deep_stacks = self.memory.is_ok();
+        outlook.deep_stacks = self.memory.is_ok() || self.is_kernel_thread;
         if self.maps.is_err() {
             outlook.unwindable = false;
             outlook.names = Some("no names");

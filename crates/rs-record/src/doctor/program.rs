@@ -16,7 +16,7 @@ use super::report::{Finding, Outlook};
 pub(crate) struct Program {
     build_id: Option<String>,
     facts: BinaryFacts,
-    /// Whether its names are mangled such that they tell everything; `None` without names of Rust.
+    /// Whether its names are mangled such that they tell everything; `None` for other languages.
     has_v0_names: Option<bool>,
     has_unwind_tables: bool,
     /// Debug information that was packaged apart, found by build id.
@@ -37,11 +37,11 @@ impl Program {
 
     fn of_image(image: &Image) -> Program {
         let facts = image.facts().clone();
-        let names_are_rust = facts.rustc.is_some() && facts.has_symtab;
         Program {
             build_id: image.build_id().map(str::to_owned),
-            has_v0_names: names_are_rust.then(|| has_name(image, is_v0_generic)),
-            has_unwind_tables: has_name(image, |name| name == b".eh_frame"),
+            has_v0_names: has_v0_names(image),
+            // Names of sections end with a zero each, in a list at the end of the file.
+            has_unwind_tables: image.bytes().rsplit(|byte| *byte == 0).any(|name| name == b".eh_frame"),
             separate_debug: image.build_id().and_then(separate_debug),
             facts,
             was_replaced: false,
@@ -225,16 +225,14 @@ fn separate_debug(build_id: &str) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Whether there is such a name of a symbol or section: they end with a zero each, in lists at the end of the file.
-fn has_name(image: &Image, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
-    image.bytes().rsplit(|byte| *byte == 0).any(is_wanted)
-}
-
-/// Whether a symbol is a generic function with the newer mangling. Every Rust program has some, while other
-/// symbols of that kind (of the runtime's allocator) are there with the older mangling too.
-fn is_v0_generic(name: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
-    name.strip_prefix(b"_RINv").is_some_and(|path| path.len() > 10 && path.iter().all(is_part))
+/// Whether the function that calls `main` has a newly mangled name. It is generic, so the program's own mangling
+/// shows in it, while the standard library may come with the other one.
+fn has_v0_names(image: &Image) -> Option<bool> {
+    const FUNCTION: &[u8] = b"3std2rt10lang_start";
+    let contains = |name: &[u8]| name.windows(FUNCTION.len()).any(|part| part == FUNCTION);
+    let mut names = image.bytes().rsplit(|byte| *byte == 0);
+    let name = names.find(|name| (name.starts_with(b"_R") || name.starts_with(b"_ZN")) && contains(name))?;
+    Some(name.starts_with(b"_R"))
 }
 
 #[cfg(test)]

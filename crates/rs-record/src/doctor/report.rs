@@ -142,7 +142,11 @@ impl Outlook {
         if !self.samples() {
             return self.without_samples.to_owned();
         }
-        let time = if self.kernel_time { "user and kernel time" } else { "user time without the kernel's" };
+        let time = match (self.user_time, self.kernel_time) {
+            (true, true) => "user and kernel time",
+            (true, false) => "user time without the kernel's",
+            (false, _) => "kernel time",
+        };
         let stacks = match (self.unwindable, self.deep_stacks) {
             (false, _) => "stacks as far as frame pointers lead".to_owned(),
             (true, true) => "complete stacks".to_owned(),

@@ -399,7 +399,8 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let mounts = format!(
-            "32 31 0:29 / {root}/cpu rw - cgroup cgroup rw,cpu,cpuacct\n35 31 0:32 / {root}/memory rw - cgroup cgroup rw,memory\n"
+            "32 31 0:29 / {root}/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
+            35 31 0:32 / {root}/memory rw - cgroup cgroup rw,memory\n"
         );
         let mut meter = CgroupMeter::open("4:memory:/job\n2:cpu,cpuacct:/job\n0::/\n", &mounts).unwrap();
         let group = meter.read();

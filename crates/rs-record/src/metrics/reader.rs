@@ -177,8 +177,8 @@ impl ProcessReader {
     }
 }
 
-/// Reads a file whose text the kernel makes when it is read, from its beginning. It comes whole unless the room is too small: `status`
-/// names all groups of a process, which may be thousands.
+/// Reads a file whose text the kernel makes when it is read, from its beginning. It comes whole unless the room is
+/// too small: `status` names all groups of a process, which may be thousands.
 pub(super) fn read_text(file: &File, text: &mut Vec<u8>) -> io::Result<()> {
     const ROOM: usize = 4096;
     text.clear();

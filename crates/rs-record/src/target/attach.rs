@@ -26,8 +26,8 @@ pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> anyhow::Result<Numbers> {
         }
         Some(_) => {}
     }
-    if proc_fs.threads(numbers.proc).is_ok_and(|threads| threads.iter().all(|thread| thread.ours != pid)) {
-        bail!("{pid} is a thread; give the pid of its process");
+    if let Some(process) = proc::thread_group(numbers.proc).filter(|&process| process != numbers.proc) {
+        bail!("{pid} is a thread of process {process}; give the process");
     }
     Ok(numbers)
 }

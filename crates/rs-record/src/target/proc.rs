@@ -77,8 +77,12 @@ impl ProcFs {
     pub(crate) fn tree(&self, root: Numbers) -> Vec<(Numbers, Option<i32>)> {
         let mut all = Vec::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(proc) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let Some(parent) = stat_fields(proc).and_then(|stat| stat.get(1)?.parse::<i32>().ok()) else { continue };
+            let Some(proc) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+                continue;
+            };
+            let Some(parent) = stat_fields(proc).and_then(|stat| stat.get(1)?.parse::<i32>().ok()) else {
+                continue;
+            };
             all.push((proc, parent));
         }
         let mut tree = vec![(root, None)];
@@ -121,6 +125,12 @@ pub(crate) fn state(proc_pid: i32) -> Option<char> {
     stat_fields(proc_pid)?.first()?.chars().next()
 }
 
+/// The process that a thread belongs to, as /proc numbers them.
+pub(crate) fn thread_group(proc_tid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{proc_tid}/status")).ok()?;
+    field(&status, "Tgid:")?.parse().ok()
+}
+
 /// Name of a process or thread.
 pub(crate) fn name(proc_pid: i32, proc_tid: i32) -> Option<String> {
     let name = fs::read(format!("/proc/{proc_pid}/task/{proc_tid}/comm")).ok()?;
@@ -147,7 +157,10 @@ pub(crate) fn exe(proc_pid: i32) -> Option<PathBuf> {
 pub(crate) fn perf_map_path(proc_pid: i32) -> Arc<str> {
     let status = fs::read_to_string(format!("/proc/{proc_pid}/status")).unwrap_or_default();
     let own = ns_pids(&status).last().copied().unwrap_or(proc_pid);
-    let same = |link| fs::read_link(format!("/proc/{proc_pid}/{link}")).ok() == fs::read_link(format!("/proc/self/{link}")).ok();
+    let same = |link| {
+        fs::read_link(format!("/proc/{proc_pid}/{link}")).ok()
+            == fs::read_link(format!("/proc/self/{link}")).ok()
+    };
     let same_root = same("ns/mnt") && same("root");
     // Through our own root the file stays readable after the process has ended.
     let root = if same_root { String::new() } else { format!("/proc/{proc_pid}/root") };
@@ -223,7 +236,8 @@ mod tests {
 
     #[test]
     fn maps_lines() {
-        let line = "7f0c1a000000-7f0c1a021000 r-xp 00001000 fe:00 1234                       /opt/a b/lib (x).so";
+        let line =
+            "7f0c1a000000-7f0c1a021000 r-xp 00001000 fe:00 1234                       /opt/a b/lib (x).so";
         let parsed = parse_maps_line(line).unwrap();
         assert_eq!((parsed.start, parsed.end, parsed.executable), (0x7f0c1a000000, 0x7f0c1a021000, true));
         assert_eq!((parsed.device, parsed.inode), ((0xfe, 0), 1234));

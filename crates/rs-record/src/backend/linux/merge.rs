@@ -14,8 +14,7 @@ pub(crate) fn drain(rings: &mut [Ring], until: u64, mut handle: impl FnMut(u32, 
     for ring in &mut *rings {
         ring.look();
     }
-    let mut heads: Vec<Option<u64>> =
-        rings.iter_mut().map(|ring| ring.peek().map(record::time_of)).collect();
+    let mut heads: Vec<Option<u64>> = rings.iter_mut().map(|ring| ring.peek().map(record::time_of)).collect();
     let mut count = 0;
     loop {
         let earliest = heads.iter().enumerate().filter_map(|(index, time)| Some((((*time)?), index))).min();

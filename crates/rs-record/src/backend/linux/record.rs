@@ -153,8 +153,7 @@ fn parse_sample(record: &[u8], misc: u16, kernel_frames: bool) -> Option<Sample<
         let start = next(registers * 8);
         let register = |number: usize| word(record, start + number * 8);
         #[cfg(target_arch = "x86_64")]
-        let registers =
-            rs_symbol::Registers { bp: register(0)?, sp: register(1)?, ip: register(2)?, lr: 0 };
+        let registers = rs_symbol::Registers { bp: register(0)?, sp: register(1)?, ip: register(2)?, lr: 0 };
         #[cfg(target_arch = "aarch64")]
         let registers =
             rs_symbol::Registers { bp: register(0)?, lr: register(1)?, sp: register(2)?, ip: register(3)? };

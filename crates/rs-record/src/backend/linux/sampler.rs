@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::perf_event::{self, EventOptions};
 use super::ring::{Ring, page_bytes};
 use super::{merge, record};
+use crate::watch::SyscallCount;
 
 /// Bytes of user stack to copy, in order of preference. Most stacks are far smaller; what lies deeper is read
 /// from the running program (see `stack_memory`), with more luck the deeper it lies. But the kernel takes this
@@ -171,12 +172,19 @@ impl PerfSampler {
         rings.chain(&self.events).map(|event| perf_event::read_count(event).ok()).sum()
     }
 
-    /// System calls of everything that was followed so far.
-    pub(crate) fn syscall_count(&self) -> Option<u64> {
-        if self.syscall_counters.is_empty() || self.syscall_refusal.is_some() {
+    /// Whether system calls are counted.
+    pub(crate) fn counts_syscalls(&self) -> bool {
+        self.syscall_refusal.is_none() && !self.syscall_counters.is_empty()
+    }
+
+    /// The counter of the system calls of everything that is followed; `None` where they are not counted. Threads
+    /// added later are not in it, their children by inheritance are.
+    pub(crate) fn take_syscall_counter(&mut self) -> Option<SyscallCount> {
+        if !self.counts_syscalls() {
             return None;
         }
-        self.syscall_counters.iter().map(|counter| perf_event::read_count(counter).ok()).sum()
+        let counters = std::mem::take(&mut self.syscall_counters);
+        Some(Box::new(move || counters.iter().map(|counter| perf_event::read_count(counter).ok()).sum()))
     }
 }
 
