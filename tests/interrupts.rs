@@ -26,7 +26,8 @@ const A_WHILE: Duration = Duration::from_millis(700);
 /// A program that computes for a minute at most. Leads no terminal, so Ctrl-C does not reach it.
 fn target() -> Running {
     let mut command = Command::new("sh");
-    command.args(["-c", "trap 'exit 9' INT; echo ready; i=0; while [ $i -lt 20000000 ]; do i=$((i+1)); done"]);
+    command
+        .args(["-c", "trap 'exit 9' INT; echo ready; i=0; while [ $i -lt 20000000 ]; do i=$((i+1)); done"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // Its own group, as it has in a terminal of its own.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -103,7 +104,9 @@ fn ctrl_c_on_a_launched_pipeline_reaches_the_child_too() {
         ("sleep 20", 130, "killed by signal 2"),
         ("sh -c \"trap 'sleep 0.5; exit 5' INT; while :; do sleep 0.05; done\"", 5, "its own exit"),
     ] {
-        let script = format!("trap : INT; rs-record -- {child} | rs-rollup -q -o s.json; echo ${{PIPESTATUS[0]}} > status");
+        let script = format!(
+            "trap : INT; rs-record -- {child} | rs-rollup -q -o s.json; echo ${{PIPESTATUS[0]}} > status"
+        );
         fs::write(dir.path().join("script"), script).expect("a script");
         let mut terminal = Terminal::start(in_directory(dir.path(), "exec bash script"), On::ALL);
         std::thread::sleep(A_WHILE);
@@ -191,7 +194,10 @@ fn kill_9_of_the_recorder_leaves_a_stream_that_folds() {
         validate(&document);
         let session = load(&document);
         assert!(!session.session.complete, "marked incomplete");
-        assert!(session.sampling_diagnostics.sample_count > 0 || !session.process_samples.is_empty(), "what there was");
+        assert!(
+            session.sampling_diagnostics.sample_count > 0 || !session.process_samples.is_empty(),
+            "what there was"
+        );
         assert!(session.session.duration_ns > 300_000_000, "up to the end: {}", session.session.duration_ns);
         assert!(target.is_alive());
         assert_unharmed(target.pid());
@@ -236,7 +242,8 @@ fn a_child_that_was_not_let_go_does_not_stay() {
         recorder.signal(Signal::SIGKILL);
         recorder.wait(LIMIT).expect("it is gone");
         for child in born {
-            let gone = eventually(Duration::from_secs(5), || matches!(state(child), None | Some('Z')).then_some(()));
+            let gone =
+                eventually(Duration::from_secs(5), || matches!(state(child), None | Some('Z')).then_some(()));
             assert!(gone.is_some(), "the child {child} is in state {:?}", state(child));
         }
     }
@@ -304,7 +311,12 @@ fn ctrl_c_in_an_interactive_shell_under_tmux() {
     tmux.keys(&["echo ${PIPESTATUS[*]} > statuses", "Enter"]);
     exists(&dir.path().join("statuses"), LIMIT);
     prompt(3);
-    assert_eq!(fs::read_to_string(dir.path().join("statuses")).expect("statuses").trim(), "0 0", "{}", tmux.screen());
+    assert_eq!(
+        fs::read_to_string(dir.path().join("statuses")).expect("statuses").trim(),
+        "0 0",
+        "{}",
+        tmux.screen()
+    );
     let session = settled(&dir.path().join("s.json"));
     assert!(ended(&session) == Some(EndReason::Signal));
     assert!(session.session.duration_ns > 800_000_000, "{}", session.session.duration_ns);

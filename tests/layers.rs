@@ -20,7 +20,13 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
-    Layer { name: "rs-schema", binaries: &["rs-schema"], has_library: true, knows: &[], binary_knows: &["rs-cli"] },
+    Layer {
+        name: "rs-schema",
+        binaries: &["rs-schema"],
+        has_library: true,
+        knows: &[],
+        binary_knows: &["rs-cli"],
+    },
     Layer { name: "rs-cli", binaries: &[], has_library: true, knows: &[], binary_knows: &[] },
     Layer { name: "rs-profile", binaries: &[], has_library: true, knows: &["rs-schema"], binary_knows: &[] },
     Layer { name: "rs-symbol", binaries: &[], has_library: true, knows: &["rs-schema"], binary_knows: &[] },
@@ -63,7 +69,8 @@ fn metadata() -> Metadata {
 
 /// What a package links, without what only its tests need: the name, and whether it is optional.
 fn links(package: &Package) -> BTreeMap<&str, bool> {
-    let links = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+    let links =
+        package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
     links.map(|dependency| (dependency.name.as_str(), dependency.optional)).collect()
 }
 
@@ -178,7 +185,15 @@ fn members_share_what_the_workspace_says() {
             && package.rust_version == first.rust_version;
         assert!(same, "{} differs from {}", package.name, first.name);
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has the lints of the workspace", package.name);
-        assert!(package.description.as_ref().is_some_and(|text| text.ends_with('.')), "{} says what it is", package.name);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} has the lints of the workspace",
+            package.name
+        );
+        assert!(
+            package.description.as_ref().is_some_and(|text| text.ends_with('.')),
+            "{} says what it is",
+            package.name
+        );
     }
 }

@@ -69,7 +69,8 @@ mod manners {
     /// A directory with a valid stream in `good`, one long enough to fill a pipe in `long`, and none in `bad`.
     pub(crate) fn streams(name: &str) -> tempfile::TempDir {
         let dir = rs_tests::cmd::scratch(name);
-        for (file, text) in [("good", stream(20)), ("long", stream(3000)), ("bad", "no stream\n".to_owned())] {
+        for (file, text) in [("good", stream(20)), ("long", stream(3000)), ("bad", "no stream\n".to_owned())]
+        {
             fs::write(dir.path().join(file), text).expect("a stream can be kept");
         }
         dir

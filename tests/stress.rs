@@ -38,7 +38,10 @@ fn every_problem_is_seen_in_its_time_and_module() {
     }
     snapshots(&session);
     if !had_a_core(&session) {
-        skip!("quiet", "the machine is too busy for a program to use a core, so there is no CPU burst to see");
+        skip!(
+            "quiet",
+            "the machine is too busy for a program to use a core, so there is no CPU burst to see"
+        );
     }
     event(&session, EventKind::CpuSpike, "cpu");
     let kinds: Vec<_> = session.events.iter().map(|event| event.kind).collect();
@@ -151,9 +154,7 @@ fn memory_spike(session: &ProfileSession) {
     };
     assert_eq!(event.kind, EventKind::MemorySpike);
     assert!(overlaps(event, phase(session, "memory")), "{event:?}");
-    let mib = |quantity: Option<rs_schema::units::Quantity>| {
-        quantity.expect("a value").as_f64() / 1048576.0
-    };
+    let mib = |quantity: Option<rs_schema::units::Quantity>| quantity.expect("a value").as_f64() / 1048576.0;
     let rise = mib(event.value) - mib(event.before);
     assert!((90.0..110.0).contains(&rise), "{rise} MiB: {event:?}");
     assert_eq!(function(session, &event.hot, 0), "stress_demo::memory::fill", "{event:?}");
@@ -214,7 +215,8 @@ fn snapshots(session: &ProfileSession) {
     }
     assert_eq!(order, PHASES, "each is hot in its turn");
     let top = |at: u64| {
-        let covers = |s: &&rs_schema::session::HotspotSnapshot| (s.time_ns..s.time_ns + s.duration_ns).contains(&at);
+        let covers =
+            |s: &&rs_schema::session::HotspotSnapshot| (s.time_ns..s.time_ns + s.duration_ns).contains(&at);
         let snapshot = session.hotspot_snapshots.iter().find(covers)?;
         snapshot.modules.iter().find(|hot| !is_system(&hot.module)).map(|hot| &*hot.module)
     };

@@ -148,11 +148,7 @@ fn short() {
 }
 
 /// Records a program. `seconds` is not for those that know their own length.
-fn run(
-    binaries: &Path,
-    program: Program,
-    seconds: Option<f64>,
-) -> (tempfile::TempDir, Recording, Truth) {
+fn run(binaries: &Path, program: Program, seconds: Option<f64>) -> (tempfile::TempDir, Recording, Truth) {
     let directory = cmd::scratch("truth");
     let mut args = vec!["--".to_owned(), binaries.join(program.name).display().to_string()];
     if let Some(seconds) = seconds {
@@ -295,12 +291,7 @@ impl Shares {
     }
 
     /// Self times, of the samples in planted functions: what is beside them is the program's clock.
-    fn of_functions(
-        &mut self,
-        session: &ProfileSession,
-        truth: &Truth,
-        samples: impl Fn(&Planted) -> u64,
-    ) {
+    fn of_functions(&mut self, session: &ProfileSession, truth: &Truth, samples: impl Fn(&Planted) -> u64) {
         let trials = truth.working().map(&samples).sum::<u64>().max(1);
         for planted in truth.working() {
             self.add(&planted.function, samples(planted), trials, planted.share);
@@ -419,12 +410,7 @@ fn attribution(row: &Function, planted: &Planted, flavour: Flavour, faults: &mut
 }
 
 /// Without the names of inlined functions their time is the physical function's, or under half a name and marked so.
-fn inlined_without_names(
-    session: &ProfileSession,
-    planted: &Planted,
-    flavour: Flavour,
-    faults: &mut Faults,
-) {
+fn inlined_without_names(session: &ProfileSession, planted: &Planted, flavour: Flavour, faults: &mut Faults) {
     let physical = planted.inlined_into.last().expect("an inlined function has a caller");
     if flavour == Flavour::LineTables {
         let last = planted.function.rsplit("::").next();
@@ -449,13 +435,7 @@ fn inlined_without_names(
 }
 
 /// The total counts a function once a sample, however often it is on the stack.
-fn total(
-    session: &ProfileSession,
-    truth: &Truth,
-    row: &Function,
-    planted: &Planted,
-    faults: &mut Faults,
-) {
+fn total(session: &ProfileSession, truth: &Truth, row: &Function, planted: &Planted, faults: &mut Faults) {
     let diagnostics = &session.sampling_diagnostics;
     let samples = diagnostics.sample_count.max(1) as f64;
     let (total, share) = (row.total_samples as f64 / samples, planted.total_share);
@@ -470,13 +450,7 @@ fn total(
 }
 
 /// What the session says of itself.
-fn quality(
-    session: &ProfileSession,
-    truth: &Truth,
-    program: Program,
-    flavour: Flavour,
-    faults: &mut Faults,
-) {
+fn quality(session: &ProfileSession, truth: &Truth, program: Program, flavour: Flavour, faults: &mut Faults) {
     let diagnostics = &session.sampling_diagnostics;
     let complete = diagnostics.complete_stack_ratio.unwrap_or(0.0);
     if program.complete < 0.99 {
@@ -518,9 +492,8 @@ fn cost_of_stripping(session: &ProfileSession, truth: &Truth, faults: &mut Fault
             format!("{} is in {:?}", row.function, row.crate_name)
         });
     }
-    let in_program = |planted: &&Planted| {
-        planted.mapping.as_ref().is_none_or(|mapping| *mapping == truth.program)
-    };
+    let in_program =
+        |planted: &&Planted| planted.mapping.as_ref().is_none_or(|mapping| *mapping == truth.program);
     let share: f64 = truth.working().filter(in_program).map(|planted| planted.share).sum();
     let part = samples as f64 / diagnostics.sample_count.max(1) as f64;
     faults.unless((part - share).abs() < 0.07, || format!("{part} of samples in {name}, not {share}"));

@@ -99,7 +99,8 @@ fn who_reads_no_further_is_no_failure() {
             let ended = script(dir.path(), &text);
             let said = ended.stderr.trim();
             // The filter itself; a validation that was cut short may have counted a fault before.
-            let status = said.strip_prefix("status ").unwrap_or_else(|| panic!("{line} | {reader} is quiet: {said}"));
+            let status =
+                said.strip_prefix("status ").unwrap_or_else(|| panic!("{line} | {reader} is quiet: {said}"));
             assert!(expected.contains(status), "{line} | {reader}: {said}");
             assert_eq!(ended.text().trim(), "all 0", "{line} | {reader}");
         }
@@ -116,8 +117,15 @@ fn closed_and_full_streams_are_no_bugs() {
         for redirection in [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"] {
             let ended = script(dir.path(), &format!("{line} good {redirection}"));
             let said = ended.stderr;
-            assert!(matches!(ended.status.code(), Some(0 | 2)), "{line} {redirection}: {} {said}", ended.status);
-            assert!(!said.contains("internal error") && !said.contains("panicked"), "{line} {redirection}: {said}");
+            assert!(
+                matches!(ended.status.code(), Some(0 | 2)),
+                "{line} {redirection}: {} {said}",
+                ended.status
+            );
+            assert!(
+                !said.contains("internal error") && !said.contains("panicked"),
+                "{line} {redirection}: {said}"
+            );
         }
         let input = if filter.name == "rs-schema" { "bad" } else { "good" };
         let full = script(dir.path(), &format!("{line} {input} > /dev/full"));
@@ -185,7 +193,9 @@ fn the_first_signal_lets_a_filter_drain_its_pipe() {
             let mut reading = Reading::start(filter, dir.path());
             reading.signal(signal);
             let Reading { filter: mut running, mut stdin, rest } = reading;
-            stdin.write_all(rest.as_bytes()).unwrap_or_else(|error| panic!("{} after {signal}: {error}", filter.name));
+            stdin
+                .write_all(rest.as_bytes())
+                .unwrap_or_else(|error| panic!("{} after {signal}: {error}", filter.name));
             drop(stdin);
             let status = running.wait(LIMIT).expect("it ends");
             assert_eq!(status.code(), Some(0), "{} after {signal}", filter.name);

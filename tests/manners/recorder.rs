@@ -56,9 +56,17 @@ fn the_status_is_the_childs() {
                 let end = end_line(&dir.path().join("out"));
                 assert_eq!(end["reason"], "exit");
                 let (code, signal) = (end["exit_code"].as_i64(), end["signal"].as_i64());
-                assert_eq!(code.or(signal.map(|signal| 128 + signal)), Some(i64::from(status)), "{line}: {end}");
+                assert_eq!(
+                    code.or(signal.map(|signal| 128 + signal)),
+                    Some(i64::from(status)),
+                    "{line}: {end}"
+                );
             } else {
-                assert!(ended.stderr.starts_with("rs-record: ") && ended.stderr.contains(command), "{}", ended.stderr);
+                assert!(
+                    ended.stderr.starts_with("rs-record: ") && ended.stderr.contains(command),
+                    "{}",
+                    ended.stderr
+                );
                 // A redirection makes the file whatever comes of it; -o does not.
                 let left: &[&str] = if place.starts_with("-o") { &[] } else { &["out"] };
                 assert_eq!(files(dir.path()), left, "{line}");
@@ -81,7 +89,11 @@ fn its_own_failures_are_125_and_launch_nothing() {
     ] {
         let ended = script(dir.path(), &format!("{line} > /dev/null"));
         assert_eq!(ended.status.code(), Some(125), "{line}: {}", ended.stderr);
-        assert!(ended.stderr.starts_with("rs-record: ") && ended.stderr.contains(part), "{line}: {}", ended.stderr);
+        assert!(
+            ended.stderr.starts_with("rs-record: ") && ended.stderr.contains(part),
+            "{line}: {}",
+            ended.stderr
+        );
         assert!(files(dir.path()).is_empty(), "{line}: {:?}", files(dir.path()));
     }
     let full = script(dir.path(), "rs-record -- true > /dev/full");
@@ -93,7 +105,8 @@ fn its_own_failures_are_125_and_launch_nothing() {
 fn streams_of_the_child() {
     let dir = scratch("streams");
     let child = "sh -c 'cat; echo to-stdout; echo to-stderr >&2'";
-    for (options, to_stdout) in [("", false), ("-o -", false), ("-o /dev/stdout", false), ("-o events", true)] {
+    for (options, to_stdout) in [("", false), ("-o -", false), ("-o /dev/stdout", false), ("-o events", true)]
+    {
         let ended = script(dir.path(), &format!("echo from-stdin | rs-record {options} -- {child}")).ok();
         let (stdout, stderr) = (ended.text(), ended.stderr);
         assert!(stderr.contains("to-stderr\n"), "{options}: {stderr}");
@@ -104,7 +117,8 @@ fn streams_of_the_child() {
         } else {
             assert!(stdout.lines().all(|line| line.starts_with("{\"type\":")), "{options}: {stdout}");
         }
-        let told = stderr.lines().filter(|line| line.starts_with("rs-record: ") && line.contains("stderr")).count();
+        let told =
+            stderr.lines().filter(|line| line.starts_with("rs-record: ") && line.contains("stderr")).count();
         assert_eq!(told, usize::from(!to_stdout), "{options}: says once where stdout went:\n{stderr}");
         let quiet = script(dir.path(), &format!("echo from-stdin | rs-record -q {options} -- {child}")).ok();
         assert!(!quiet.stderr.contains("rs-record"), "{options}: {}", quiet.stderr);
@@ -122,7 +136,10 @@ fn the_child_inherits_what_it_would_without_us() {
     let recorded = script(dir.path(), "rs-record -o events -- sh look > recorded").ok();
     let lines = |name: &str| {
         let text = read(dir.path().join(name));
-        text.lines().filter(|line| !line.starts_with("RUSTSCOPE_MARKS=")).map(str::to_owned).collect::<Vec<_>>()
+        text.lines()
+            .filter(|line| !line.starts_with("RUSTSCOPE_MARKS="))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     assert_eq!(lines("bare"), lines("recorded"), "{}{}", bare.stderr, recorded.stderr);
 }
@@ -175,10 +192,8 @@ fn a_broken_pipe_leaves_an_attached_target_running() {
     let dir = scratch("attached");
     let mut target = target();
     let before = Traits::of(target.pid());
-    let line = format!(
-        "bash -c '{{ rs-record -q --pid {}; echo $? >&2; }} | head -1 > /dev/null'",
-        target.pid()
-    );
+    let line =
+        format!("bash -c '{{ rs-record -q --pid {}; echo $? >&2; }} | head -1 > /dev/null'", target.pid());
     let ended = script(dir.path(), &line);
     assert_eq!(ended.stderr.trim(), "0", "{line}");
     assert!(target.is_alive());
@@ -204,7 +219,11 @@ fn a_signal_ends_an_attached_recording_and_leaves_the_target_as_it_was() {
         recorder.signal(signal);
         let status = recorder.wait(LIMIT).expect("it ends");
         assert_eq!(status.code(), Some(0), "{signal}");
-        assert!(asked.elapsed() < Duration::from_secs(2), "{signal}: at once, not after {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{signal}: at once, not after {:?}",
+            asked.elapsed()
+        );
         let end = end_line(&stream);
         assert_eq!(end["reason"], "signal", "{signal}");
         assert!(target.is_alive(), "{signal}");

@@ -19,14 +19,22 @@ fn help_has_pipes_and_exit_statuses() {
                 for part in ["Usage: ", "Examples:\n", "Exit status:\n"] {
                     assert!(text.contains(part), "{what}: no {part:?} in\n{text}");
                 }
-                assert!(text.lines().all(|line| line.chars().count() <= 100), "{what} fits a screen:\n{text}");
+                assert!(
+                    text.lines().all(|line| line.chars().count() <= 100),
+                    "{what} fits a screen:\n{text}"
+                );
             }
         }
         let help = said(tool.name, &["--help"]).text();
-        let examples = help.split_once("Examples:\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("examples").0;
+        let examples =
+            help.split_once("Examples:\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("examples").0;
         assert!(examples.contains(" | "), "{}: pipes among its examples:\n{examples}", tool.name);
         for code in [0, tool.failure] {
-            assert!(help.contains(&format!("\n  {code} ")), "{}: tells what {code} means:\n{help}", tool.name);
+            assert!(
+                help.contains(&format!("\n  {code} ")),
+                "{}: tells what {code} means:\n{help}",
+                tool.name
+            );
         }
     }
 }
@@ -43,7 +51,8 @@ fn the_examples_of_the_help_parse() {
             let commands = examples.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
             for part in commands.flat_map(|line| line.split(['|', ';'])).flat_map(|line| line.split("&&")) {
                 let mut words = part.split_whitespace().skip_while(|word| !word.starts_with("rs-"));
-                let Some(name) = words.next().filter(|name| TOOLS.iter().any(|tool| tool.name == *name)) else {
+                let Some(name) = words.next().filter(|name| TOOLS.iter().any(|tool| tool.name == *name))
+                else {
                     continue;
                 };
                 let mut words: Vec<&str> = words.take_while(|word| !word.starts_with('>')).collect();
@@ -75,9 +84,12 @@ fn completions_and_the_man_page_come_from_the_binary() {
     for tool in TOOLS {
         let name = tool.name;
         let help = said(name, &["--help"]).text();
-        for (what, check) in
-            [("bash", "bash -n"), ("zsh", "zsh -n"), ("fish", "fish -n"), ("man", "man --warnings -E UTF-8 -P cat -l")]
-        {
+        for (what, check) in [
+            ("bash", "bash -n"),
+            ("zsh", "zsh -n"),
+            ("fish", "fish -n"),
+            ("man", "man --warnings -E UTF-8 -P cat -l"),
+        ] {
             let made = said(name, &["--generate", what]).ok();
             assert_eq!(made.stderr, "");
             for option in ["--quiet", "--color", "--version"] {
@@ -97,7 +109,11 @@ fn completions_and_the_man_page_come_from_the_binary() {
                 continue;
             }
             let checked = script(dir.path(), &format!("{check} {file} > /dev/null"));
-            assert!(checked.status.success() && checked.stderr.is_empty(), "{check} {file}: {}", checked.stderr);
+            assert!(
+                checked.status.success() && checked.stderr.is_empty(),
+                "{check} {file}: {}",
+                checked.stderr
+            );
         }
     }
     // The completion offers what there is, in a shell that has nothing else.
@@ -109,7 +125,8 @@ fn completions_and_the_man_page_come_from_the_binary() {
 #[test]
 fn usage_errors_have_the_code_the_name_and_a_hint() {
     for tool in TOOLS {
-        for words in [&["--no-such-flag"][..], &["--generate", "html"], &["--color", "purple"], &["-q", "-o"]] {
+        for words in [&["--no-such-flag"][..], &["--generate", "html"], &["--color", "purple"], &["-q", "-o"]]
+        {
             let wrong = said(tool.name, words);
             assert_eq!(wrong.status.code(), Some(tool.failure), "{} {words:?}", tool.name);
             assert!(wrong.stdout.is_empty());

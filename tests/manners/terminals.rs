@@ -22,7 +22,10 @@ fn a_filter_does_not_wait_for_typing() {
     for filter in FILTERS {
         let (status, text) = on_terminal(on_xterm(filter.command(), "1"), On::INPUT);
         assert_eq!(status.code(), Some(2), "{}: {text}", filter.name);
-        assert!(text.starts_with(&format!("{}: ", filter.name)) && text.contains("nothing piped in"), "{text}");
+        assert!(
+            text.starts_with(&format!("{}: ", filter.name)) && text.contains("nothing piped in"),
+            "{text}"
+        );
         assert_eq!(pipes(&text), 2, "{text}");
     }
 }
@@ -70,7 +73,15 @@ fn colour_on_a_terminal_unless_told_otherwise() {
     for tool in super::TOOLS {
         assert!(refused(tool.name, "", &[]).contains("\x1b["), "{} is coloured", tool.name);
         assert!(!refused(tool.name, "1", &[]).contains('\x1b'), "{} honours NO_COLOR", tool.name);
-        assert!(!refused(tool.name, "", &["--color=never"]).contains('\x1b'), "{} honours --color", tool.name);
-        assert!(refused(tool.name, "1", &["--color=always"]).contains("\x1b["), "{}: a flag is nearer", tool.name);
+        assert!(
+            !refused(tool.name, "", &["--color=never"]).contains('\x1b'),
+            "{} honours --color",
+            tool.name
+        );
+        assert!(
+            refused(tool.name, "1", &["--color=always"]).contains("\x1b["),
+            "{}: a flag is nearer",
+            tool.name
+        );
     }
 }

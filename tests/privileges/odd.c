@@ -68,6 +68,14 @@ int main(int argc, char **argv) {
             }
         burn(0.1);
         return 14;
+    } else if (!strcmp(what, "brood")) {  // children that work while it waits
+        for (int i = 0; i < 3; i++)
+            if (fork() == 0) {
+                burn(1.5);
+                _exit(0);
+            }
+        while (wait(NULL) > 0) {
+        }
     } else if (!strcmp(what, "closes")) {  // closes all it was given
         for (int fd = 0; fd < 64; fd++) close(fd);
         burn(0.5);

@@ -108,9 +108,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Finished {
     let status = running.wait(limit);
     let wall = begin.elapsed();
     let stderr = String::from_utf8_lossy(&read(&mut stderr)).into_owned();
-    let Some(status) = status else {
-        panic!("{command:?} did not end within {limit:?}; it said:\n{stderr}")
-    };
+    let Some(status) = status else { panic!("{command:?} did not end within {limit:?}; it said:\n{stderr}") };
     Finished { status, stdout: read(&mut stdout), stderr, wall }
 }
 

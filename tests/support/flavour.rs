@@ -61,10 +61,7 @@ impl Flavour {
     /// Whether all there is to name a function is a legacy symbol and, at best, a source file.
     pub fn has_only_legacy_symbols(self) -> bool {
         // The default of the stable compiler is legacy still; when it is v0, names can only be better.
-        matches!(
-            self,
-            Flavour::Default | Flavour::LineTables | Flavour::FramePointers | Flavour::Legacy
-        )
+        matches!(self, Flavour::Default | Flavour::LineTables | Flavour::FramePointers | Flavour::Legacy)
     }
 
     fn cargo(self) -> Command {

@@ -4,6 +4,7 @@
 pub mod cmd;
 pub mod confine;
 pub mod flavour;
+pub mod perf;
 pub mod process;
 pub mod session;
 pub mod skip;

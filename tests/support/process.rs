@@ -24,7 +24,8 @@ pub fn status_field(pid: u32, name: &str) -> Option<String> {
 /// The names in a directory of /proc/PID, in order: `task` for its threads, `fd` for its descriptors.
 pub fn names(pid: u32, directory: &str) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/{directory}")).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }

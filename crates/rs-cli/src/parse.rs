@@ -68,16 +68,17 @@ fn with_generate(command: Command) -> Command {
     )
 }
 
-/// `exclusive` lifts what else would be required, but not a subcommand, so that is lifted here if the first
+/// `exclusive` lifts what else would be required, but not a subcommand or one of a group, so those are lifted here if the first
 /// argument asks to generate; the first only, since later ones may belong to a command to be launched.
-fn matches(command: Command, arguments: Vec<OsString>) -> clap::error::Result<ArgMatches> {
+fn matches(mut command: Command, arguments: Vec<OsString>) -> clap::error::Result<ArgMatches> {
     let first = arguments.get(1).map(|first| first.to_string_lossy());
-    let command = match first {
-        Some(first) if first.starts_with("--generate") => {
-            command.subcommand_required(false).arg_required_else_help(false)
+    if first.is_some_and(|first| first.starts_with("--generate")) {
+        command = command.subcommand_required(false).arg_required_else_help(false);
+        let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
+        for group in groups {
+            command = command.mut_group(group, |group| group.required(false));
         }
-        _ => command,
-    };
+    }
     command.try_get_matches_from(arguments)
 }
 

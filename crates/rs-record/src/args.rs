@@ -26,6 +26,18 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ("127", "the command was not found"),
 ];
 
+const DOCTOR_EXAMPLES: &[(&str, &str)] = &[
+    ("rs-record doctor", "this machine"),
+    ("rs-record doctor --pid 4242", "and a running process"),
+    ("rs-record doctor ./app", "and a program: its symbols, and whether it can be launched"),
+];
+
+const DOCTOR_STATUS: &[(&str, &str)] = &[
+    ("0", "samples can be taken, perhaps with limits"),
+    ("1", "nothing can be sampled"),
+    ("125", "rs-record itself failed"),
+];
+
 /// Records where a program spends its time, and what it uses, as an event stream.
 #[derive(Debug, Parser)]
 #[command(
@@ -48,6 +60,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Says what this machine and a target allow, what is missing, and the smallest fix.
+    #[command(after_help = help::after_help(DOCTOR_EXAMPLES, DOCTOR_STATUS))]
     Doctor {
         /// A running process to look at.
         #[arg(long, value_name = "N", conflicts_with = "exe", value_parser = clap::value_parser!(i32).range(1..))]

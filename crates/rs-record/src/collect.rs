@@ -30,6 +30,8 @@ pub(crate) struct Totals {
     pub(crate) dropped: u64,
     pub(crate) truncated: u64,
     pub(crate) spliced: u64,
+    /// Frames for which no names were even asked: of unreadable binaries, or in no mapping.
+    pub(crate) nameless_frames: u64,
 }
 
 /// A change in the set of live processes, for whoever measures them.
@@ -63,6 +65,15 @@ struct Process {
     codes: FxHashMap<u64, event::FrameId>,
     perf_map: Arc<str>,
     thread_count: u32,
+}
+
+impl Process {
+    fn has_code_at(&self, address: u64) -> bool {
+        let within = |start: u64, end: u64| (start..end).contains(&address);
+        self.space.find(address).is_some()
+            || self.unread.iter().any(|&(start, end, ..)| within(start, end))
+            || self.anonymous.iter().any(|&(start, end)| within(start, end))
+    }
 }
 
 struct Thread {
@@ -276,6 +287,9 @@ impl Collector {
                     stack = Some(self.interner.stack(None, frame, &mut self.batch));
                 }
             }
+            if end == StackEnd::Truncated {
+                self.drop_garbage(sample.pid, &mut addresses);
+            }
             for &address in addresses.iter().rev() {
                 let frame = self.frame_at(sample.pid, address);
                 stack = Some(self.interner.stack(stack, frame, &mut self.batch));
@@ -286,6 +300,15 @@ impl Collector {
             stack = Some(self.kernel_leaf(sample, stack));
         }
         stack
+    }
+
+    /// Where unwinding failed, the last return address may be whatever lay on the stack. One that points to no
+    /// code of the process was none.
+    fn drop_garbage(&self, pid: i32, addresses: &mut Vec<u64>) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        while addresses.len() > 1 && addresses.last().is_some_and(|&address| !process.has_code_at(address)) {
+            addresses.pop();
+        }
     }
 
     fn kernel_leaf(&mut self, sample: &Sample<'_>, mut stack: Option<StackId>) -> StackId {
@@ -313,7 +336,9 @@ impl Collector {
 
     fn frame_at(&mut self, pid: i32, address: u64) -> event::FrameId {
         let Some(process) = self.processes.get_mut(&pid) else {
-            return self.interner.frame(Code::Unmapped { process: 0, address }, &mut self.batch).0;
+            let (frame, new) = self.interner.frame(Code::Unmapped { process: 0, address }, &mut self.batch);
+            self.totals.nameless_frames += u64::from(new);
+            return frame;
         };
         if let Some(&frame) = process.codes.get(&address) {
             return frame;
@@ -335,6 +360,7 @@ impl Collector {
         let (frame, new) = self.interner.frame(code, &mut self.batch);
         process.codes.insert(address, frame);
         if new {
+            self.totals.nameless_frames += u64::from(request.is_none() && !matches!(code, Code::Jit { .. }));
             match (code, request) {
                 (Code::Mapped { .. }, Some((mapping, image, address))) => {
                     self.pass.requests.push(Request::Code { frame, mapping, image, address });

@@ -28,6 +28,8 @@ const MARKS_MAX: u64 = 10_000;
 const UNITS_MAX: usize = 64;
 /// Room for marks that are not yet read: a writer that finds none waits.
 const PIPE_BYTES: i32 = 1 << 20;
+/// How long work is summed. Its line carries the time of its last report, and a stream has at most 1 s of disorder.
+const WORK_SUM_NS: u64 = 100_000_000;
 
 /// The FIFO. What was made for it is removed when it is dropped.
 pub(crate) struct Marks {
@@ -218,8 +220,8 @@ pub(crate) struct MarkTotals {
 
 /// Turns what comes through the FIFO into lines of the stream.
 ///
-/// Work may be reported millions of times a second. It is summed by unit until [`flush`](Self::flush), or until a
-/// mark, phase or span comes, so that it stays on its side of them.
+/// Work may be reported millions of times a second. It is summed by unit for [`WORK_SUM_NS`], or until a mark, phase
+/// or span comes, so that it stays on its side of them.
 pub(crate) struct MarkStream {
     lines: Lines,
     fold: Fold,
@@ -228,6 +230,8 @@ pub(crate) struct MarkStream {
 struct Fold {
     ids: Arc<AtomicU32>,
     work: Vec<Work>,
+    /// When the first work was read that has not gone out.
+    work_since_ns: Option<u64>,
     /// Time of the last line.
     last_ns: u64,
     /// Marks, phases and spans that went out.
@@ -246,7 +250,14 @@ struct Work {
 impl MarkStream {
     /// Events get their numbers from `ids`.
     pub(crate) fn new(ids: Arc<AtomicU32>) -> Self {
-        let fold = Fold { ids, work: Vec::new(), last_ns: 0, set_count: 0, totals: MarkTotals::default() };
+        let fold = Fold {
+            ids,
+            work: Vec::new(),
+            work_since_ns: None,
+            last_ns: 0,
+            set_count: 0,
+            totals: MarkTotals::default(),
+        };
         MarkStream { lines: Lines::default(), fold }
     }
 
@@ -254,6 +265,11 @@ impl MarkStream {
     pub(crate) fn feed(&mut self, time_ns: u64, bytes: &[u8], emit: &mut dyn FnMut(Line)) {
         let fold = &mut self.fold;
         self.lines.feed(bytes, |line, too_long| fold.line(time_ns, line, too_long, emit));
+    }
+
+    /// When work that was summed is to go out, if there is any.
+    pub(crate) fn flush_due_ns(&self) -> Option<u64> {
+        Some(self.fold.work_since_ns? + WORK_SUM_NS)
     }
 
     /// Gives out the work that was summed.
@@ -304,6 +320,7 @@ impl Fold {
         });
         self.work[at].count = self.work[at].count.saturating_add(count);
         self.work[at].read_ns = Some(time_ns);
+        self.work_since_ns.get_or_insert(time_ns);
         true
     }
 
@@ -330,6 +347,7 @@ impl Fold {
     }
 
     fn flush(&mut self, emit: &mut dyn FnMut(Line)) {
+        self.work_since_ns = None;
         for at in 0..self.work.len() {
             let Some(read_ns) = self.work[at].read_ns.take() else { continue };
             let count = Some(std::mem::take(&mut self.work[at].count));

@@ -33,6 +33,9 @@ use crate::{binary, doctor, environment, metrics};
 /// Where to send the events, for whoever forgets.
 const PIPES: &[&str] = &["rs-record -- ./app | rs-rollup > s.json", "rs-record -- ./app | rs-export --text"];
 
+/// The usual reason is a limit on processes, which counts threads.
+const NO_THREAD: &str = "cannot start a thread (see ulimit -u)";
+
 /// Who is recorded.
 enum Target {
     Held(HeldChild),
@@ -48,12 +51,7 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     let signals = StopSignals::hold()?;
     let output = Output::create(args.output.as_deref(), OutputKind::Data, PIPES)?;
     let proc_fs = ProcFs::mounted()?;
-    let marks = match &args.marks {
-        Some(path) => {
-            Marks::open(path).with_context(|| format!("cannot take marks from {}", path.display()))?
-        }
-        None => Marks::create().context("cannot make a FIFO for marks")?,
-    };
+    let marks = marks(&args)?;
     let clock = SessionClock::start();
 
     // The target, held or found.
@@ -63,8 +61,10 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
             if divert_stdout {
                 note!("stdout carries the events, so what the program prints goes to stderr");
             }
-            // SAFETY: no other thread runs yet that could read the environment at the same time.
-            unsafe { std::env::set_var("RUSTSCOPE_MARKS", marks.path()) };
+            if let Some(marks) = &marks {
+                // SAFETY: no other thread runs yet that could read the environment at the same time.
+                unsafe { std::env::set_var("RUSTSCOPE_MARKS", marks.path()) };
+            }
             let directory = command.directory.as_deref();
             let child = launch::hold(&command.words, directory, divert_stdout, signals.original())?;
             let numbers = Numbers { ours: child.pid(), proc: proc_fs.proc_pid(child.pid())? };
@@ -83,7 +83,7 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
         on_exec: matches!(target, Target::Held(_)),
         syscalls: args.syscalls,
     };
-    let writer = Writer::start(output)?;
+    let writer = Writer::start(output).context(NO_THREAD)?;
     let queue = writer.queue();
     let collector_options = CollectorOptions {
         period_ns: options.period_ns,
@@ -127,11 +127,11 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     let watch_options = WatchOptions {
         interval: args.metrics_interval,
         spikes: args.spike.clone(),
-        marks: Some(marks),
+        marks,
         syscalls: sampler.as_mut().ok().and_then(PerfSampler::take_syscall_counter),
     };
-    let watch = Watch::start(watch_options, clock, queue.clone())?;
-    let symbols = SymbolThread::start(queue.clone())?;
+    let watch = Watch::start(watch_options, clock, queue.clone()).context(NO_THREAD)?;
+    let symbols = SymbolThread::start(queue.clone()).context(NO_THREAD)?;
 
     let pace = Pace::new(sampler.as_ref().map_or(Duration::MAX, PerfSampler::patience));
     let mut recording =
@@ -153,6 +153,23 @@ pub(crate) fn record(args: RecordArgs) -> anyhow::Result<Exit> {
     finish_output(written, &outcome)?;
     summary.tell(&args, command.as_ref(), numbers.ours);
     leave(child, &outcome, &signals, &args)
+}
+
+/// Where marks come from. Marks that nobody asked for do not cost the recording.
+fn marks(args: &RecordArgs) -> anyhow::Result<Option<Marks>> {
+    if let Some(path) = &args.marks {
+        let marks =
+            Marks::open(path).with_context(|| format!("cannot take marks from {}", path.display()))?;
+        return Ok(Some(marks));
+    }
+    match Marks::create() {
+        Ok(marks) => Ok(Some(marks)),
+        Err(error) => {
+            let folder = std::env::temp_dir();
+            warn!("no marks: cannot make a FIFO in {} ({error}); set TMPDIR", folder.display());
+            Ok(None)
+        }
+    }
 }
 
 /// What is launched.
@@ -385,7 +402,7 @@ impl Recording {
             dropped_count: totals.dropped,
             truncated_count: totals.truncated,
             spliced_count: totals.spliced,
-            unresolved_frame_count,
+            unresolved_frame_count: unresolved_frame_count + totals.nameless_frames,
             process_cpu_ns: sampled_cpu_ns.or(Some(watched.process_cpu_ns)),
             recorder_cpu_ns: Some(recorder_cpu_ns),
             recorder_peak_rss_bytes: Some(recorder_peak_rss_bytes),

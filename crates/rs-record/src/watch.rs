@@ -251,8 +251,6 @@ impl Shared {
                 for id in self.ids() {
                     self.read(id, false);
                 }
-                marks.stream.flush(&mut |line| batch.push(&line));
-                self.queue.send(&mut batch);
                 // Ticks that were missed are left out: the next interval says that it is longer.
                 let ticks = (self.clock.now_ns() - start_ns) / self.interval_ns + 1;
                 tick_ns = start_ns + ticks * self.interval_ns;
@@ -262,6 +260,9 @@ impl Shared {
                 break;
             }
             marks.read(&self.clock, &mut batch);
+            if marks.stream.flush_due_ns().is_some_and(|due_ns| self.clock.now_ns() >= due_ns) {
+                marks.stream.flush(&mut |line| batch.push(&line));
+            }
             self.queue.send(&mut batch);
         }
         marks.pause_end_ns = 0;
@@ -290,7 +291,7 @@ impl MarkReader {
     /// Waits for the tick, for marks, or to be told to stop, and says if it was that.
     fn wait(&self, stop: &EventFd, now_ns: u64, tick_ns: u64) -> bool {
         let mut fds = vec![PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
-        let mut until_ns = tick_ns;
+        let mut until_ns = self.stream.flush_due_ns().map_or(tick_ns, |due_ns| due_ns.clamp(now_ns, tick_ns));
         if let Some(fifo) = &self.fifo {
             if now_ns >= self.pause_end_ns {
                 fds.push(PollFd::new(fifo.as_fd(), PollFlags::POLLIN));
@@ -424,7 +425,6 @@ mod tests {
             spikes: SpikeRules::default(),
             marks,
             syscalls: None,
-            syscalls: None,
         };
         (Watch::start(options, SessionClock::start(), writer.queue()).unwrap(), writer, stream)
     }
@@ -501,7 +501,7 @@ mod tests {
     fn marks_end_to_end() {
         let marks = Marks::create().unwrap();
         let path = marks.path().to_owned();
-        let (watch, writer, stream) = watch(10_000, Some(marks));
+        let (watch, writer, stream) = watch(100_000, Some(marks));
         let script = r#"
             echo "phase load" >> "$0"
             for i in 1 2 3; do echo "work 5 request" >> "$0"; done
@@ -511,17 +511,21 @@ mod tests {
         let status = Command::new("sh").args(["-c", script]).arg(&path).status().unwrap();
         assert!(status.success());
         stream.until("mark", |stream| stream.events().iter().any(|event| event.kind == EventKind::Marker));
-        // Written at the last moment, and without a tick to flush it.
+        std::fs::write(&path, "work 3 request\n").unwrap();
+        stream.until("work, long before the tick", |stream| {
+            stream.events().last().is_some_and(|event| event.count == Some(3))
+        });
+        // Written at the last moment.
         std::fs::write(&path, "work 2 request\n").unwrap();
         let totals = watch.finish();
         writer.finish().unwrap();
         let events = stream.events();
         let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
-        assert_eq!((kinds[0], kinds[kinds.len() - 2]), (EventKind::Phase, EventKind::Marker));
+        assert_eq!((kinds[0], kinds[kinds.len() - 3]), (EventKind::Phase, EventKind::Marker));
         let work = events.iter().filter(|event| event.unit.as_deref() == Some("request"));
-        assert_eq!(work.filter_map(|event| event.count).sum::<u64>(), 17);
+        assert_eq!(work.filter_map(|event| event.count).sum::<u64>(), 20);
         assert!(events.is_sorted_by_key(|event| (event.time_ns, event.id)));
-        assert_eq!((totals.marks.mark_count, totals.marks.bad_mark_count), (6, 1));
+        assert_eq!((totals.marks.mark_count, totals.marks.bad_mark_count), (7, 1));
         assert!(!path.exists());
     }
 

@@ -9,7 +9,7 @@ pub enum Error {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// There was nothing at all.
-    #[error("the input is empty: expected a {expected} (did the program before this one in the pipe fail?)")]
+    #[error("the input is empty: expected {expected} (did the program before this one in the pipe fail?)")]
     Empty {
         /// Name of the format that was expected.
         expected: &'static str,
@@ -25,7 +25,7 @@ pub enum Error {
         fault: LineFault,
     },
     /// The input is something else altogether.
-    #[error("line 1: this is not a {expected}: {found}")]
+    #[error("line 1: this is not {expected}: {found}")]
     NotThis {
         /// Name of the format that was expected.
         expected: &'static str,

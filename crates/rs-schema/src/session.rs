@@ -941,7 +941,7 @@ impl ProfileSession {
             schema: Option<String>,
             schema_version: Option<u64>,
         }
-        const EXPECTED: &str = "RustScope session";
+        const EXPECTED: &str = "a RustScope session";
         if text.trim_ascii().is_empty() {
             return Err(Error::Empty { expected: EXPECTED });
         }

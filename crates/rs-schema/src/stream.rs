@@ -73,7 +73,7 @@ impl<R: BufRead> StreamReader<R> {
             }
             if !self.read_raw()? {
                 if !self.header_seen {
-                    return Err(Error::Empty { expected: "event stream" });
+                    return Err(Error::Empty { expected: "an event stream" });
                 }
                 return Ok(None);
             }
@@ -219,7 +219,7 @@ fn parse_header(text: &[u8]) -> Result<Line, Error> {
         schema: Option<String>,
         schema_version: Option<u64>,
     }
-    let not_this = |found: String| Error::NotThis { expected: "RustScope event stream", found };
+    let not_this = |found: String| Error::NotThis { expected: "a RustScope event stream", found };
     let peek: Peek = match serde_json::from_slice(text) {
         Ok(peek) => peek,
         Err(_) => return Err(not_this(describe(text))),

@@ -192,8 +192,22 @@ impl AddressSpace {
                 continue;
             }
             let before = arch::stack_pointer(&state);
-            let mut read = |address| read_stack(address).ok_or(());
+            // framehop 0.16 answers a failed read in a frame that it cannot put into a cached rule by caching its
+            // frame-pointer guess for that address for good; so it never sees one, but below the stack pointer,
+            // where it expects them.
+            let mut unreadable = false;
+            let mut read = |address| match read_stack(address) {
+                Some(word) => Ok(word),
+                None if address < before => Err(()),
+                None => {
+                    unreadable = true;
+                    Ok(0)
+                }
+            };
             let step = self.unwinder.unwind_frame(address, &mut state, rules, &mut read);
+            if unreadable {
+                return self.end(cache, lookup, false, leaf, out);
+            }
             let after = arch::stack_pointer(&state);
             let is_leaf = !address.is_return_address();
             let advanced =

@@ -88,11 +88,11 @@ fn outermost(resolved: &Resolved) -> &Symbol {
     resolved.inlined_by.last().unwrap_or(&resolved.symbol)
 }
 
-fn build(directory: &Path, mangling: &str, debuginfo: &str) -> PathBuf {
-    let out = directory.join(format!("app-{mangling}-{debuginfo}"));
+fn build(name: &str, directory: &Path, mangling: &str, debuginfo: &str) -> PathBuf {
+    let out = directory.join(format!("{name}-{mangling}-{debuginfo}"));
     let mangling = format!("symbol-mangling-version={mangling}");
     let debuginfo = format!("debuginfo={debuginfo}");
-    rustc(&program("app.rs"), &out, &["-C", &mangling, "-C", &debuginfo]);
+    rustc(&program(&format!("{name}.rs")), &out, &["-C", &mangling, "-C", &debuginfo]);
     out
 }
 
@@ -101,7 +101,7 @@ fn keys_crates_and_modules_in_every_flavour() {
     let directory = tempfile::tempdir().unwrap();
     for mangling in ["v0", "legacy"] {
         for debuginfo in ["0", "line-tables-only", "1", "2"] {
-            let path = build(directory.path(), mangling, debuginfo);
+            let path = build("app", directory.path(), mangling, debuginfo);
             let flavour = path.file_name().unwrap().to_string_lossy().into_owned();
             let image = open(&path);
             let level = ["symbols", "line-tables-only", "limited", "full"]
@@ -212,14 +212,128 @@ fn check_exported(path: &Path, debuginfo: &str, flavour: &str, symbolizer: &mut 
     } else {
         assert_eq!(symbol.function.as_deref(), Some("app::exported_by_rust"), "{flavour}");
         assert_eq!(symbol.crate_name.as_deref(), Some("app"), "{flavour}");
-        assert_eq!(symbol.attribution, Some(Status::Estimated), "{flavour}");
+        let is_estimated = debuginfo == "line-tables-only";
+        assert_eq!(symbol.attribution, is_estimated.then_some(Status::Estimated), "{flavour}");
     }
+}
+
+/// A function of tests/programs/places.rs: key, module, and where a legacy symbol leaves its module open, what
+/// is said without debug information and with line tables.
+type Place = (&'static str, &'static str, Option<[(&'static str, bool); 2]>);
+
+const PLACES: &[Place] = &[
+    (
+        "<places::shapes::Square as places::traits::Work>::work",
+        "places::shapes",
+        Some([("places::shapes", true); 2]),
+    ),
+    // Beside the trait, and all in one file.
+    (
+        "<places::shapes::Circle as places::traits::Work>::work",
+        "places::traits",
+        Some([("places::shapes", true); 2]),
+    ),
+    // Beside the trait, in its file.
+    (
+        "<places::shapes::Circle as places::placed_in_file::Far>::far",
+        "places::placed_in_file",
+        Some([("places::shapes", true), ("places::placed_in_file", true)]),
+    ),
+    // There is one place only where these can be.
+    ("<places::shapes::Square as core::iter::traits::iterator::Iterator>::next", "places::shapes", None),
+    ("<u64 as places::traits::Work>::work", "places::traits", None),
+    ("<alloc::vec::Vec as places::traits::Work>::work", "places::traits", None),
+    // The path of a function looks like a module's.
+    ("places::scopes::host", "places::scopes", None),
+    ("places::scopes::host::guest", "places::scopes", Some([("places::scopes", true); 2])),
+    (
+        "<places::scopes::host::Local as places::traits::Work>::work",
+        "places::scopes",
+        Some([("places::scopes", true); 2]),
+    ),
+    // No symbol tells that this is in a function.
+    (
+        "places::scopes::inlined_host::second_guest",
+        "places::scopes",
+        Some([("places::scopes::inlined_host", false); 2]),
+    ),
+    (
+        "<places::service::server::Server as places::service::Handle>::handle",
+        "places::service",
+        Some([("places::service::server", true); 2]),
+    ),
+    ("places::placed_in_file", "places", None),
+    // There is a function of the module's name; the file tells that it is a module.
+    (
+        "places::placed_in_file::helper",
+        "places::placed_in_file",
+        Some([("places", true), ("places::placed_in_file", false)]),
+    ),
+];
+
+#[test]
+fn modules_are_exact_wherever_anything_tells() {
+    let directory = tempfile::tempdir().unwrap();
+    for mangling in ["v0", "legacy"] {
+        for (level, debuginfo) in ["0", "line-tables-only", "1", "2"].into_iter().enumerate() {
+            let path = build("places", directory.path(), mangling, debuginfo);
+            let image = open(&path);
+            let mut symbolizer = Symbolizer::new();
+            let functions = functions(&path, &["places"]);
+            let addresses: Vec<u64> =
+                functions.iter().flat_map(|(_, start, size)| [*start, start + size - 1]).collect();
+            let resolved = symbolizer.symbolize_batch(&image, &addresses);
+            for (key, module, legacy) in PLACES {
+                let (module, is_estimated) = match legacy {
+                    Some(legacy) if mangling == "legacy" && level < 2 => legacy[level],
+                    _ => (*module, false),
+                };
+                let mut found = resolved.iter().map(outermost).filter(|symbol| {
+                    symbol.function.as_deref() == Some(key)
+                        && symbol.raw_name.as_deref().is_some_and(|name| !name.contains("drop"))
+                });
+                let first = found.next().unwrap_or_else(|| panic!("{mangling} {debuginfo}: no {key}"));
+                for symbol in std::iter::once(first).chain(found) {
+                    assert_eq!(symbol.module.as_deref(), Some(module), "{mangling} {debuginfo} {symbol:#?}");
+                    assert_eq!(symbol.crate_name.as_deref(), Some("places"), "{mangling} {debuginfo} {key}");
+                    assert_eq!(
+                        symbol.attribution,
+                        is_estimated.then_some(Status::Estimated),
+                        "{mangling} {debuginfo} {key}"
+                    );
+                }
+            }
+            check_inlined_impl(&path, mangling, level, &mut symbolizer);
+        }
+    }
+}
+
+/// A function of an impl that is there only inlined.
+fn check_inlined_impl(path: &Path, mangling: &str, level: usize, symbolizer: &mut Symbolizer) {
+    let (_, start, size) = functions(path, &["places", "12with_inlined"]).remove(0);
+    let addresses: Vec<u64> = (start..start + size).collect();
+    let resolved = symbolizer.symbolize_batch(&open(path), &addresses);
+    let inlined: BTreeSet<_> = resolved
+        .iter()
+        .flat_map(|resolved| std::iter::once(&resolved.symbol).chain(&resolved.inlined_by))
+        .filter(|symbol| symbol.function.as_deref().is_some_and(|name| name.ends_with("::inlined")))
+        .map(|symbol| (symbol.function.as_deref(), symbol.module.as_deref(), symbol.attribution.is_some()))
+        .collect();
+    let expected = match level {
+        0 => None,
+        1 => Some((Some("places::inlined"), Some("places"), true)),
+        _ => {
+            let key = "<places::shapes::Circle as places::traits::Work>::inlined";
+            Some((Some(key), Some("places::traits"), false))
+        }
+    };
+    assert_eq!(inlined, expected.into_iter().collect(), "{mangling} {level}");
 }
 
 #[test]
 fn stripped_functions_have_a_stable_identity() {
     let directory = tempfile::tempdir().unwrap();
-    let path = build(directory.path(), "v0", "1");
+    let path = build("app", directory.path(), "v0", "1");
     let stripped = directory.path().join("stripped");
     run(Command::new("strip").arg("-s").arg("-o").arg(&stripped).arg(&path));
     let image = open(&stripped);
@@ -248,7 +362,7 @@ fn stripped_functions_have_a_stable_identity() {
 #[test]
 fn symbols_split_off_are_found_beside_the_program() {
     let directory = tempfile::tempdir().unwrap();
-    let path = build(directory.path(), "v0", "1");
+    let path = build("app", directory.path(), "v0", "1");
     let (_, start, _) = functions(&path, &["_3app", "4burn"]).remove(0);
     let expected = Symbolizer::new().symbolize(&open(&path), start + 8);
     assert!(!expected.inlined_by.is_empty());
@@ -271,7 +385,7 @@ fn symbols_split_off_are_found_beside_the_program() {
 #[test]
 fn a_deleted_program_is_read_through_its_open_file() {
     let directory = tempfile::tempdir().unwrap();
-    let path = build(directory.path(), "v0", "1");
+    let path = build("app", directory.path(), "v0", "1");
     let (_, start, _) = functions(&path, &["_3app", "4burn"]).remove(0);
     let expected = Symbolizer::new().symbolize(&open(&path), start + 8);
     let image = open(&path);

@@ -340,8 +340,9 @@ proptest! {
     fn garbage_is_never_complete(
         ip in any::<prop::sample::Index>(),
         bp in prop_oneof![Just(0u64), Just(0x7000_0000u64), any::<u64>(), Just(u64::MAX - 7)],
-        words in prop::collection::vec(prop_oneof![Just(0u64), any::<u64>(), 0x7000_0000u64..0x7000_1000], 512),
+        seed in 1..u64::MAX,
     ) {
+        let words = garbage(seed);
         let (space, functions) = &*GARBAGE;
         let (_, start, size) = functions[ip.index(functions.len())];
         let registers = Registers { ip: start + size / 2, sp: 0x7000_0000, bp, lr: 0 };
@@ -353,6 +354,21 @@ proptest! {
         prop_assert_eq!(end, StackEnd::Truncated);
         prop_assert!(!out.is_empty() && out.len() <= rs_symbol::MAX_FRAMES);
     }
+}
+
+/// Zeros, addresses within the stack, and anything. A strategy for each word would take most of the test's time.
+fn garbage(seed: u64) -> [u64; 512] {
+    let mut state = seed;
+    std::array::from_fn(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        match state % 3 {
+            0 => 0,
+            1 => 0x7000_0000 + (state >> 32) % 0x1000,
+            _ => state,
+        }
+    })
 }
 
 type Functions = Vec<(String, u64, u64)>;
@@ -416,7 +432,7 @@ fn a_cache_outlives_many_changes_of_mappings() {
     let image = open(Path::new("/proc/self/exe"));
     let mut churn = AddressSpace::new();
     let range = space.find(expected[0]).unwrap().0.clone();
-    for round in 0..70_000 {
+    for round in 0..70_000u32 {
         // Each round takes two generations; the odd ones have their turn as well.
         churn.clear();
         if round == 35_000 {
@@ -424,6 +440,10 @@ fn a_cache_outlives_many_changes_of_mappings() {
         }
         // Wrong rules for the very addresses of our stack.
         churn.map(range.start, range.end, range.file_offset + 0x1000, image.clone());
+        // Only about the rounds when the generations are those of the beginning; other tests take some as well.
+        if !(30_000..33_000).contains(&(round % 32_768)) && round % 32_768 > 100 {
+            continue;
+        }
         let mut out = Vec::new();
         churn.unwind(&mut cache, registers, &mut read, &mut out);
         assert_ne!(out, expected);

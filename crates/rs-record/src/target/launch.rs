@@ -79,7 +79,7 @@ pub(crate) fn hold(
     let (exec_error, report) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: the process has one thread at this point (record.rs starts the others later), so the child may
     // do as it likes; it allocates nothing all the same.
-    match unsafe { fork() }.context("cannot fork")? {
+    match unsafe { fork() }.context("cannot fork (see ulimit -u)")? {
         ForkResult::Parent { child } => Ok(HeldChild { pid: child, go, exec_error: exec_error.into() }),
         ForkResult::Child => {
             drop(go);

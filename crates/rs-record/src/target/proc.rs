@@ -140,11 +140,12 @@ pub(crate) fn name(proc_pid: i32, proc_tid: i32) -> Option<String> {
 /// Command line of a process; empty when it cannot be read.
 pub(crate) fn command(proc_pid: i32) -> Vec<String> {
     let text = fs::read(format!("/proc/{proc_pid}/cmdline")).unwrap_or_default();
-    let text = text.strip_suffix(b"\0").unwrap_or(&text);
-    if text.is_empty() {
+    // A program that writes a title over its arguments leaves the rest of the room empty.
+    let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    if end == 0 {
         return Vec::new();
     }
-    text.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    text[..end].split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 /// The executable that a process runs.

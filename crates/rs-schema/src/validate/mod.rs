@@ -144,7 +144,7 @@ pub fn input<R: BufRead>(mut input: R, report: &mut Report<'_>) -> io::Result<Su
     let mut limited = (&mut input).take(MAX_LINE_BYTES as u64);
     while head.trim_ascii().is_empty() {
         if limited.read_until(b'\n', &mut head)? == 0 {
-            unreadable(Error::Empty { expected: "RustScope event stream or session" }, report);
+            unreadable(Error::Empty { expected: "a RustScope event stream or session" }, report);
             return Ok(Summary::Neither);
         }
     }
@@ -156,7 +156,7 @@ pub fn input<R: BufRead>(mut input: R, report: &mut Report<'_>) -> io::Result<Su
         }
         Guess::Neither => {
             let found = describe(head.trim_ascii());
-            unreadable(Error::NotThis { expected: "RustScope event stream or session", found }, report);
+            unreadable(Error::NotThis { expected: "a RustScope event stream or session", found }, report);
             Ok(Summary::Neither)
         }
     }

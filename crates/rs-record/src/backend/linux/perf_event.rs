@@ -79,7 +79,14 @@ pub(crate) fn open(tid: i32, cpu: u32, options: &EventOptions) -> io::Result<Own
 /// The kernel's.
 pub(crate) fn open_syscall_counter(tid: i32, cpu: u32, options: &EventOptions) -> io::Result<OwnedFd> {
     let id = std::fs::read_to_string("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id")
-        .or_else(|_| std::fs::read_to_string("/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"))?;
+        .or_else(|_| std::fs::read_to_string("/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(
+                error.kind(),
+                "tracefs is not mounted; sudo mount -t tracefs nodev /sys/kernel/tracing",
+            ),
+            _ => error,
+        })?;
     let id: u64 = id.trim().parse().map_err(|_| io::Error::other("the tracepoint's id is not a number"))?;
     let mut attr = b::perf_event_attr {
         type_: b::PERF_TYPE_TRACEPOINT,
