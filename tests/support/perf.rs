@@ -16,6 +16,8 @@ pub struct SelfSamples {
     pub functions: HashMap<String, u64>,
     /// All samples.
     pub total: u64,
+    /// Those whose stack was cut.
+    pub cut: u64,
 }
 
 /// Options of `perf record` that sample as `rs-record` does.
@@ -54,6 +56,13 @@ pub fn of_session(session: &ProfileSession) -> SelfSamples {
         }
         let Ok(mut stack) = usize::try_from(cells.stack[cell]) else { continue };
         let frame = |stack: usize| session.stacks.frame[stack] as usize;
+        let mut root = stack;
+        while let Ok(parent) = usize::try_from(session.stacks.parent[root]) {
+            root = parent;
+        }
+        if session.functions[session.frames.function[frame(root)] as usize].function == "[truncated]" {
+            found.cut += samples;
+        }
         while session.frames.inlined[frame(stack)] == 1 {
             stack = usize::try_from(session.stacks.parent[stack]).expect("an inlined function has a caller");
         }
@@ -100,7 +109,8 @@ fn alike(is_kernel: bool, dso: &str, name: &str) -> String {
         }
     }
     // A Rust hash, and what compilers append.
-    let kept = kept.split("::h").next().filter(|head| kept.len() == head.len() + 19).unwrap_or(&kept).to_owned();
+    let kept =
+        kept.split("::h").next().filter(|head| kept.len() == head.len() + 19).unwrap_or(&kept).to_owned();
     if name.starts_with("RegExp:") {
         return name;
     }
@@ -122,9 +132,10 @@ impl SelfSamples {
 
     /// The functions that both or one of the two call hot (above 2 %), with their distance in standard deviations.
     pub fn against(&self, other: &SelfSamples) -> Vec<Distance> {
-        let names = self.functions.keys().chain(other.functions.keys().filter(|name| {
-            !self.functions.contains_key(*name)
-        }));
+        let names = self
+            .functions
+            .keys()
+            .chain(other.functions.keys().filter(|name| !self.functions.contains_key(*name)));
         let mut hot: Vec<Distance> = (names.map(|name| (name, self.share(name), other.share(name))))
             .filter(|(_, ours, theirs)| ours.max(*theirs) > 0.02)
             .map(|(name, ours, theirs)| {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 use nix::sys::wait::WaitPidFlag;
 use rs_cli::{Exit, Output, OutputKind, note, units, warn};
 use rs_schema::event::{Build, End, EndReason, Line};
@@ -324,27 +325,12 @@ impl Recording {
         let until_deadline =
             deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = self.pace.timeout().min(until_deadline);
-        let mut descriptors = vec![signals.raw_fd(), ended.as_raw_fd()];
-        if self.pace.is_deep() {
-            descriptors.extend(self.sampler.iter().flat_map(PerfSampler::descriptors));
+        let mut polled =
+            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
-        let mut polled: Vec<PollFd<'_>> = descriptors
-            .iter()
-            // SAFETY: all of them stay open during the call: their owners are borrowed by it.
-            .map(|&fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::POLLIN))
-            .collect();
-        match poll(&mut polled, poll_timeout(timeout)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let hung_up =
-            |ring: &PollFd<'_>| ring.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
-        if polled.iter().skip(2).any(hung_up) && !is_readable(ended)? {
-            // A ring hangs up when its own thread ends, though others still write to it, and would wake us
-            // without pause from now on.
-            std::thread::sleep(timeout.min(Duration::from_millis(1)));
-        }
-        Ok(())
     }
 
     /// Takes what the rings hold, up to a time.
@@ -411,15 +397,8 @@ impl Recording {
     }
 }
 
-/// Rounded up: a timeout of 0 would spin until it is over.
-fn poll_timeout(timeout: Duration) -> PollTimeout {
-    let millis = timeout.as_nanos().div_ceil(1_000_000);
-    PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
-}
-
 /// Whether a descriptor has something now.
 fn is_readable(fd: &OwnedFd) -> io::Result<bool> {
-    use std::os::fd::AsFd;
     let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     Ok(poll(&mut polled, PollTimeout::ZERO)? > 0)
 }

@@ -1,7 +1,7 @@
 //! Being told to stop: signals as a descriptor, so that the recording loop sees them in order with all else.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -54,8 +54,8 @@ impl StopSignals {
     }
 
     /// To poll.
-    pub(crate) fn raw_fd(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
     /// The next signal that came.

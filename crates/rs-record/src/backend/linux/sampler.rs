@@ -1,7 +1,7 @@
 //! The perf events of a session: one ring per CPU, and as many events in it as there are threads to follow.
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -153,11 +153,6 @@ impl PerfSampler {
         let smallest = self.rings.iter().map(Ring::data_bytes).min().unwrap_or(0);
         let samples = smallest / (u64::from(self.options.stack_dump_bytes) + SAMPLE_OVERHEAD_BYTES);
         Duration::from_nanos(samples.saturating_mul(self.options.period_ns))
-    }
-
-    /// Descriptors that become readable when there is a record.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.rings.iter().map(Ring::raw_fd)
     }
 
     /// Hands out the records that were written before `until`, in the order of time.
