@@ -43,7 +43,12 @@ impl Case {
     }
 
     /// The two that fold save what they can and warn; the validator calls it a fault.
-    fn saved(name: &'static str, bytes: impl Into<Vec<u8>>, warns: &'static str, fault: &'static str) -> Case {
+    fn saved(
+        name: &'static str,
+        bytes: impl Into<Vec<u8>>,
+        warns: &'static str,
+        fault: &'static str,
+    ) -> Case {
         let (warns, fault) = (Warns(warns), Refuses(fault));
         Case { name, bytes: bytes.into(), rollup: warns, export: warns, validate: fault }
     }
@@ -116,11 +121,23 @@ fn cases() -> Vec<Case> {
         Case::all("a number", "17\n", Refuses("line 1")),
         Case::all("noise", noise(100_000), Refuses("line 1")),
         Case::all("zeros", vec![0; 100_000], Refuses("line 1")),
-        Case::all("an ELF file", fs::read(rs_tests::cmd::bin("rs-schema")).expect("itself"), Refuses("line 1")),
-        Case::all("UTF-16", good.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), Refuses("line 1")),
+        Case::all(
+            "an ELF file",
+            fs::read(rs_tests::cmd::bin("rs-schema")).expect("itself"),
+            Refuses("line 1"),
+        ),
+        Case::all(
+            "UTF-16",
+            good.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+            Refuses("line 1"),
+        ),
         Case::all("no header", lines[1..].join("\n"), Refuses("line 1")),
         // Of another time.
-        Case::all("newer", good.replacen("\"schema_version\":1", "\"schema_version\":2", 1), Refuses("version 2")),
+        Case::all(
+            "newer",
+            good.replacen("\"schema_version\":1", "\"schema_version\":2", 1),
+            Refuses("version 2"),
+        ),
         Case {
             rollup: Refuses("rustscope.session"),
             ..Case::all(
@@ -129,7 +146,11 @@ fn cases() -> Vec<Case> {
                 Refuses("version 2"),
             )
         },
-        Case::all("unknown field", with("\"type\":\"stack\",", "\"type\":\"stack\",\"colour\":\"red\","), Fine),
+        Case::all(
+            "unknown field",
+            with("\"type\":\"stack\",", "\"type\":\"stack\",\"colour\":\"red\","),
+            Fine,
+        ),
         Case::all("unknown type", inserted("\"sample\"", r#"{"type":"aura","time_ns":1}"#), Warns("aura")),
         // Cut.
         Case::all("cut in a line", &good.as_bytes()[..cut_at], Warns("cut")),
@@ -148,10 +169,30 @@ fn cases() -> Vec<Case> {
         Case::saved("a text for a number", with("\"time_ns\":5000000", "\"time_ns\":\"5\""), "line", "error"),
         Case::saved("a missing field", with("\"thread\":1,\"stack\":6", "\"stack\":6"), "line", "error"),
         Case::saved("an undefined stack", with("\"stack\":6}", "\"stack\":999}"), "999", "999"),
-        Case::saved("an undefined thread", with("\"thread\":1,\"stack\":6", "\"thread\":9,\"stack\":6"), "9", "9"),
-        Case::saved("an undefined frame", with("\"parent\":1,\"frame\":6", "\"parent\":1,\"frame\":998"), "998", "998"),
-        Case::saved("an undefined parent", with("\"id\":6,\"parent\":1", "\"id\":6,\"parent\":997"), "stack 6", "997"),
-        Case::saved("a stack that is its own parent", with("\"id\":6,\"parent\":1", "\"id\":6,\"parent\":6"), "stack 6", "itself"),
+        Case::saved(
+            "an undefined thread",
+            with("\"thread\":1,\"stack\":6", "\"thread\":9,\"stack\":6"),
+            "9",
+            "9",
+        ),
+        Case::saved(
+            "an undefined frame",
+            with("\"parent\":1,\"frame\":6", "\"parent\":1,\"frame\":998"),
+            "998",
+            "998",
+        ),
+        Case::saved(
+            "an undefined parent",
+            with("\"id\":6,\"parent\":1", "\"id\":6,\"parent\":997"),
+            "stack 6",
+            "997",
+        ),
+        Case::saved(
+            "a stack that is its own parent",
+            with("\"id\":6,\"parent\":1", "\"id\":6,\"parent\":6"),
+            "stack 6",
+            "itself",
+        ),
         Case::saved("the end twice", format!("{good}{}\n", lines[lines.len() - 1]), "end", "end"),
         Case::saved("more behind the end", format!("{good}{sample}\n"), "end", "end"),
         Case::saved("the header twice", inserted(sample, HEADER), "a second recording", "a second header"),
@@ -160,12 +201,7 @@ fn cases() -> Vec<Case> {
         Case::saved("wrong totals", with("\"sample_count\":20", "\"sample_count\":21"), "21", "21"),
         // Large.
         Case::saved("a line of 20 MB", inserted(sample, &"x".repeat(20 << 20)), "line 21", "line 21"),
-        Case::saved(
-            "20 MB of brackets",
-            inserted(sample, &"[".repeat(20 << 20)),
-            "line 21",
-            "line 21",
-        ),
+        Case::saved("20 MB of brackets", inserted(sample, &"[".repeat(20 << 20)), "line 21", "line 21"),
         Case::all("20 MB without a newline", "x".repeat(20 << 20), Refuses("line 1")),
         Case::all("20 MB of brackets alone", "{\"a\":".repeat(4 << 20), Refuses("line 1")),
         // A session where a stream was expected, and what may be wrong with one.
@@ -217,7 +253,11 @@ impl Reader {
             run(shell(format!("cat input | {line} {output}")).current_dir(directory), LIMIT)
         } else {
             let mut command = tool(self.name);
-            command.args(self.words).arg("input").args(if self.has_output { &["-o", "out"][..] } else { &[] });
+            command.args(self.words).arg("input").args(if self.has_output {
+                &["-o", "out"][..]
+            } else {
+                &[]
+            });
             run(command.current_dir(directory), LIMIT)
         }
     }
@@ -244,7 +284,11 @@ fn judge(reader: Reader, expected: Outcome, ended: &Finished, directory: &Path, 
     let output = directory.join("out");
     let has_written = output.exists();
     // A report for people says it itself.
-    let report = if reader.name == "rs-export" { fs::read_to_string(&output).unwrap_or_default() } else { String::new() };
+    let report = if reader.name == "rs-export" {
+        fs::read_to_string(&output).unwrap_or_default()
+    } else {
+        String::new()
+    };
     let names = |words: &str| {
         // The validator points as compilers do.
         let place = words.strip_prefix("line ").filter(|_| !reader.has_output);
@@ -317,7 +361,12 @@ fn every_reader_takes_or_refuses_every_input() {
                 let input = if by_pipe { "<stdin>" } else { "input" };
                 let found = judge(reader, expected, &ended, dir.path(), input);
                 wrong.extend(found.into_iter().map(|text| {
-                    format!("{} of {:?}{}: {text}", reader.name, case.name, if by_pipe { " by pipe" } else { "" })
+                    format!(
+                        "{} of {:?}{}: {text}",
+                        reader.name,
+                        case.name,
+                        if by_pipe { " by pipe" } else { "" }
+                    )
                 }));
             }
         }
@@ -368,13 +417,18 @@ fn cut_anywhere_and_flipped_anywhere() {
         for reader in [ROLLUP, EXPORT, VALIDATE] {
             let mut command = tool(reader.name);
             let ended = run(command.args(reader.words).arg(&input), LIMIT);
-            let said = format!("{}{}", ended.stderr, if reader.has_output { String::new() } else { ended.text() });
+            let said =
+                format!("{}{}", ended.stderr, if reader.has_output { String::new() } else { ended.text() });
             assert!(!said.contains("internal error"), "{} {what}: {said}", reader.name);
             let code = ended.status.code();
             assert!(matches!(code, Some(0..=2)), "{} {what}: {}: {said}", reader.name, ended.status);
             // A report for people says it itself.
             let is_told = !said.is_empty() || reader.name == "rs-export" && ended.text().contains("cut");
-            assert!(is_told || code == Some(0) && what.starts_with("flipped"), "{} {what}: silence", reader.name);
+            assert!(
+                is_told || code == Some(0) && what.starts_with("flipped"),
+                "{} {what}: silence",
+                reader.name
+            );
             if what.starts_with("cut") && bytes.len() > HEADER.len() {
                 assert_eq!(code, Some(0), "{} {what}: what there was is saved: {said}", reader.name);
             }

@@ -276,7 +276,7 @@ fn attached_to_what_cannot_be_recorded() {
     let stdout = parent.child().stdout.as_mut().expect("piped");
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a pid");
     let zombie = line.trim().to_owned();
-    let threads = stage.start(&["thread-exits"]);
+    let threads = stage.start(&["thread-exits", "20"]);
     let second = rs_tests::process::names(threads.pid(), "task")
         .into_iter()
         .find(|tid| *tid != threads.pid().to_string());
@@ -313,10 +313,10 @@ fn attached_to_odd_programs() {
     let stage = Stage::new();
     for (words, least, processes) in [
         (&["burn", "2"][..], 50, 1),
-        (&["main-leaves"], 10, 1),
+        (&["main-leaves", "3"], 50, 1),
         (&["thread-execs"], 50, 1),
         (&["brood"], 50, 4),
-        (&["renames"], 10, 1),
+        (&["renames", "3"], 50, 1),
     ] {
         let target = stage.start(words);
         let pid = target.pid().to_string();

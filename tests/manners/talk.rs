@@ -118,7 +118,8 @@ fn completions_and_the_man_page_come_from_the_binary() {
     }
     // The completion offers what there is, in a shell that has nothing else.
     let text = "rs-rollup --generate bash > c; bash --norc -c '. ./c; COMP_WORDS=(rs-rollup --win); COMP_CWORD=1; \
-                _rs-rollup rs-rollup --win rs-rollup; echo \"${COMPREPLY[@]}\"'";
+                function=$(complete -p rs-rollup | sed \"s/.* -F \\([^ ]*\\).*/\\1/\"); \
+                $function rs-rollup --win rs-rollup; echo \"${COMPREPLY[@]}\"'";
     assert_eq!(script(dir.path(), text).ok().text().trim(), "--window");
 }
 

@@ -1,4 +1,4 @@
-// Programs that are hard on a profiler, by name: odd WHAT.
+// Programs that are hard on a profiler, by name: odd WHAT [SECONDS].
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,10 +34,11 @@ static void *leaver(void *arg) {
 
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
-    static double half = 0.5, tenth = 0.1;
+    static double half, tenth = 0.1;
+    half = argc > 2 ? atof(argv[2]) : 0.5;
     pthread_t thread;
     if (!strcmp(what, "burn")) {  // the plain case
-        burn(argc > 2 ? atof(argv[2]) : 0.5);
+        burn(half);
     } else if (!strcmp(what, "quick")) {  // over before anyone looks
         return 12;
     } else if (!strcmp(what, "thread-exits")) {  // the process ends from a thread that is not the first
@@ -78,15 +79,15 @@ int main(int argc, char **argv) {
         }
     } else if (!strcmp(what, "closes")) {  // closes all it was given
         for (int fd = 0; fd < 64; fd++) close(fd);
-        burn(0.5);
+        burn(half);
         return 15;
     } else if (!strcmp(what, "undumpable")) {  // hides from /proc
         prctl(PR_SET_DUMPABLE, 0);
-        burn(0.5);
+        burn(half);
         return 16;
     } else if (!strcmp(what, "renames")) {  // a name that parsers of /proc trip over
         prctl(PR_SET_NAME, "a) R 1\n(b");
-        burn(0.5);
+        burn(half);
         return 17;
     } else if (!strcmp(what, "zombie")) {  // prints the pid of a child that has ended and is not waited for
         pid_t child = fork();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cmd::{bin, run, target_dir, workspace};
@@ -102,7 +102,7 @@ impl Flavour {
         }
         // Each build uses both cores; two at once would only be slower.
         static ONE: Mutex<()> = Mutex::new(());
-        let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         run(&mut self.cargo(), Duration::from_secs(300)).ok();
         self.target_dir().join("release")
     }
@@ -110,23 +110,32 @@ impl Flavour {
 
 /// Lets two recordings run at a time: more would share the cores of a small machine.
 pub fn turn() -> Turn {
-    let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    while *running >= 2 {
-        running = ENDED.wait(running).unwrap_or_else(std::sync::PoisonError::into_inner);
-    }
-    *running += 1;
-    Turn
+    Turn::take(1)
 }
 
-static RUNNING: Mutex<u32> = Mutex::new(0);
-static ENDED: Condvar = Condvar::new();
+/// Lets nothing else be recorded, where the recorder needs a core besides the target's.
+pub fn turn_alone() -> Turn {
+    Turn::take(2)
+}
+
+static FREE: Mutex<u32> = Mutex::new(2);
+static GIVEN_BACK: Condvar = Condvar::new();
 
 /// A permission of `turn`, given back when dropped.
-pub struct Turn;
+pub struct Turn(u32);
+
+impl Turn {
+    fn take(cores: u32) -> Turn {
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = GIVEN_BACK.wait_while(free, |free| *free < cores);
+        *enough.unwrap_or_else(PoisonError::into_inner) -= cores;
+        Turn(cores)
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner) -= 1;
-        ENDED.notify_one();
+        *FREE.lock().unwrap_or_else(PoisonError::into_inner) += self.0;
+        GIVEN_BACK.notify_all();
     }
 }

@@ -58,6 +58,8 @@ pub struct Fold {
     pub(crate) end: Option<End>,
     /// The latest time of any line.
     pub(crate) last_ns: u64,
+    /// Samples of all states, as the end counts them.
+    sample_count: u64,
     pub(crate) tally: Tally,
 }
 
@@ -92,6 +94,7 @@ impl Fold {
             dropped_count: 0,
             end: None,
             last_ns: 0,
+            sample_count: 0,
             tally: Tally::default(),
         }
     }
@@ -193,7 +196,11 @@ impl Fold {
             Line::Lost(line) => self.lost(&line),
             Line::End(line) => {
                 self.see(line.time_ns);
+                let (told, found) = (line.sample_count, self.sample_count);
                 self.end = Some(line);
+                if told != found {
+                    return Err(Warning::WrongTotal { told, found });
+                }
             }
         }
         Ok(())
@@ -250,6 +257,7 @@ impl Fold {
         let (stack, stack_known) = self.stack_key(line.stack);
         let mut outcome = thread_known.and(stack_known);
         let count = line.count.unwrap_or(1);
+        self.sample_count = self.sample_count.saturating_add(count);
         let running = line.state == ThreadState::Running;
         let sample_count = if running { count } else { 0 };
         let cpu_ns = line.cpu_ns.unwrap_or_else(|| sample_count.saturating_mul(self.period_ns.unwrap_or(0)));

@@ -32,7 +32,7 @@ pub fn fold_stream(
     let mut teller = Teller { warn };
     match reader.next_line()? {
         Some(header) => teller.push(&mut fold, header, 1),
-        None => return Err(Error::Empty { expected: "event stream" }),
+        None => return Err(Error::Empty { expected: "an event stream" }),
     }
     loop {
         match reader.next_line() {

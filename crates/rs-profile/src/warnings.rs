@@ -74,6 +74,14 @@ pub enum Warning {
     /// Raw allocation records.
     #[error("alloc and free lines are raw records and are not folded; record without --raw")]
     RawRecord,
+    /// The end counts other samples than there are.
+    #[error("the end counts {told} samples, the stream has {found}; lines were lost or added on the way")]
+    WrongTotal {
+        /// By the end.
+        told: u64,
+        /// In the stream.
+        found: u64,
+    },
     /// More events than a session keeps.
     #[error("an event beyond the first {limit} was left out")]
     TooManyEvents {
@@ -101,6 +109,7 @@ impl Warning {
     /// What several warnings of one kind are called.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Warning::WrongTotal { .. } => "ends with a wrong total",
             Warning::UndefinedStack { .. } => "lines with an undefined stack",
             Warning::UndefinedThread { .. } => "lines with an undefined thread",
             Warning::UndefinedProcess { .. } => "lines with an undefined process",

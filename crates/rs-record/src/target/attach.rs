@@ -21,7 +21,8 @@ pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> anyhow::Result<Numbers> {
     };
     match proc::state(numbers.proc) {
         None => bail!("there is no process {pid}"),
-        Some('Z' | 'X') => {
+        // Its first thread may have ended while others run on.
+        Some('Z' | 'X') if !proc::has_live_thread(numbers.proc) => {
             bail!("process {pid} has ended already (it is a zombie that its parent has not collected)")
         }
         Some(_) => {}

@@ -125,6 +125,14 @@ pub(crate) fn state(proc_pid: i32) -> Option<char> {
     stat_fields(proc_pid)?.first()?.chars().next()
 }
 
+/// Whether any thread of a process still runs.
+pub(crate) fn has_live_thread(proc_pid: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{proc_pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| thread.file_name().to_str()?.parse().ok())
+        .any(|tid: i32| state(tid).is_some_and(|state| !matches!(state, 'Z' | 'X')))
+}
+
 /// The process that a thread belongs to, as /proc numbers them.
 pub(crate) fn thread_group(proc_tid: i32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{proc_tid}/status")).ok()?;

@@ -42,7 +42,7 @@ pub(super) fn lines(session: &ProfileSession, look: Look, limit: usize, notes: &
     lines.extend(flow("started", machine(recording), look.width, 1));
     lines.extend(flow("build", build(&recording.build, notes), look.width, limit));
     lines.extend(flow("ran", ending(recording), look.width, limit));
-    lines.extend(flow("phases", phases(recording, notes), look.width, limit));
+    lines.extend(flow("phases", phases(session, notes), look.width, limit));
     lines
 }
 
@@ -80,10 +80,11 @@ fn build(build: &Build, notes: &mut Notes<'_>) -> Vec<Line> {
     facts.iter().map(|item| Line::new().plain(item)).collect()
 }
 
-fn phases(recording: &Session, notes: &mut Notes<'_>) -> Vec<Line> {
+fn phases(session: &ProfileSession, notes: &mut Notes<'_>) -> Vec<Line> {
+    let was_sampled = session.sampling_diagnostics.backend.is_some();
     let mut items = Vec::new();
     let mut last_end_ns = 0;
-    for phase in &recording.phases {
+    for phase in &session.session.phases {
         // Phases follow each other, so where one begins goes without saying.
         let from = match phase.start_ns {
             start_ns if start_ns == last_end_ns => String::new(),
@@ -91,8 +92,12 @@ fn phases(recording: &Session, notes: &mut Notes<'_>) -> Vec<Line> {
         };
         last_end_ns = phase.end_ns;
         let work = phase.work_count.map(|count| format!(", {} done", show_count(count))).unwrap_or_default();
-        let (mark, cpu) = (notes.sampled_mark(), show_ns(phase.cpu_ns));
-        let told = format!("{from} to {}: {mark}{cpu} CPU{work}", show_time(phase.end_ns));
+        // Their CPU time is that of the samples.
+        let cpu = match was_sampled {
+            true => format!(": {}{} CPU", notes.sampled_mark(), show_ns(phase.cpu_ns)),
+            false => String::new(),
+        };
+        let told = format!("{from} to {}{cpu}{work}", show_time(phase.end_ns));
         items.push(Line::new().with(Style::Strong, &phase.name).plain(&told));
     }
     items

@@ -253,7 +253,7 @@ pub(super) fn no_samples(session: &ProfileSession, what: &str, look: Look, notes
     };
     let why = notes.reason(&["cpu_ns", "samples"]).unwrap_or(why);
     let text = format!("in {what}, so nothing can be said about crates, modules and functions: {why}");
-    wrap("NO SAMPLES", Style::Warn, &text, look.width, 2)
+    wrap("NO SAMPLES", Style::Warn, &text, look.width, 5)
 }
 
 /// Samples and their time, in words.
