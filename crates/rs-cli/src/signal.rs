@@ -11,7 +11,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst},
 };
 
 use crate::Input;
@@ -20,14 +20,14 @@ const SIGNALS: [c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// Whether the first signal is to be let pass.
 static DRAINING: AtomicBool = AtomicBool::new(false);
-/// Whether that first one, of whichever kind, has come.
-static ARRIVED: AtomicBool = AtomicBool::new(false);
+/// That first one, of whichever kind; 0 until it has come.
+static ARRIVED: AtomicI32 = AtomicI32::new(0);
 /// Unfinished outputs, as C strings. More than one is rare (`-o` and `--json`); one beyond the table is
 /// merely not cleaned up when a signal kills.
 static TEMPORARIES: [AtomicPtr<c_char>; 8] = [const { AtomicPtr::new(ptr::null_mut()) }; 8];
 
 /// If `input` is a pipe, lets the first SIGINT, SIGTERM or SIGHUP pass; the second of any of them kills as
-/// ever.
+/// ever, but for a SIGHUP after a SIGHUP, which is the same terminal closing.
 ///
 /// A file ends by itself and soon, so reading one stays interruptible. Signals the process was started with
 /// as ignored (`nohup`) stay ignored, and ones the program already handles stay with its handler. May be
@@ -85,8 +85,13 @@ fn install() {
 
 /// Does only what POSIX allows in a handler: lock-free atomics, `unlink`, `signal` and `raise`.
 extern "C" fn on_signal(signal: c_int) {
-    if DRAINING.load(SeqCst) && !ARRIVED.swap(true, SeqCst) {
-        return;
+    if DRAINING.load(SeqCst) {
+        match ARRIVED.compare_exchange(0, signal, SeqCst, SeqCst) {
+            Ok(_) => return,
+            // A closing terminal hangs up twice: the shell tells its jobs, and then the kernel the foreground.
+            Err(libc::SIGHUP) if signal == libc::SIGHUP => return,
+            Err(_) => {}
+        }
     }
     for slot in &TEMPORARIES {
         let path = slot.load(SeqCst);

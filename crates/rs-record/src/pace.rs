@@ -14,7 +14,7 @@ const FIRST: Duration = Duration::from_millis(5);
 /// How long the first moments last.
 const FIRST_MOMENTS: Duration = Duration::from_millis(100);
 /// The pace while stacks are deep.
-const DEEP: Duration = Duration::from_micros(200);
+const DEEP: Duration = Duration::from_micros(500);
 /// How long after a deep stack the next one is expected.
 const DEEP_MEMORY: Duration = Duration::from_secs(1);
 /// Records younger than this wait for the next pass, lest one that another CPU is just writing be overtaken.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
 use nix::sys::wait::WaitPidFlag;
 use rs_cli::{Exit, Output, OutputKind, note, units, warn};
@@ -282,18 +283,22 @@ impl Recording {
     ) -> anyhow::Result<Outcome> {
         let mut outcome =
             Outcome { reason: EndReason::Detached, child: None, leave_child: false, downstream: None };
-        let mut asked_before = false;
+        let mut asked_before = None;
         let end = |reason, outcome: Outcome| Ok(Outcome { reason, ..outcome });
         loop {
             self.wait(signals, ended, deadline)?;
             while let Some(stop) = signals.next() {
                 let Some(child) = child else { return end(EndReason::Signal, outcome) };
-                if asked_before {
+                if asked_before == Some(Signal::SIGHUP) && stop.signal == Signal::SIGHUP {
+                    // A closing terminal hangs up twice: the shell tells its jobs, then the kernel.
+                    continue;
+                }
+                if asked_before.is_some() {
                     outcome.leave_child = true;
                     return end(EndReason::Signal, outcome);
                 }
                 // The child was told too, by the terminal or now by us; it decides when the recording ends.
-                asked_before = true;
+                asked_before = Some(stop.signal);
                 if !stop.from_terminal {
                     child.signal(stop.signal);
                 }

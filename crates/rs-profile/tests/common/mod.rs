@@ -49,9 +49,19 @@ pub(crate) fn sample(time_ms: u64, thread: u32, stack: u32) -> String {
 }
 
 pub(crate) fn text(lines: &[String]) -> String {
+    let samples: u64 = lines
+        .iter()
+        .filter(|line| line.starts_with(r#"{"type":"sample""#))
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("a sample line");
+            line["count"].as_u64().unwrap_or(1)
+        })
+        .sum();
     let mut text = format!("{HEADER}\n{TASKS}\n");
     for line in lines {
-        text.push_str(line);
+        text.push_str(
+            &line.replace(r#""sample_count":0,"lost"#, &format!(r#""sample_count":{samples},"lost"#)),
+        );
         text.push('\n');
     }
     text
