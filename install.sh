@@ -54,7 +54,12 @@ mapfile -t tools < <(sed -n '/^default-members/,/]/s|.*"crates/\(.*\)".*|\1|p' "
 
 cd "$here"
 target_dir=${CARGO_TARGET_DIR:-target}
-cargo build --locked --profile dist
+packages=()
+for tool in "${tools[@]}"; do
+    # A static one is built below.
+    [[ $static == yes && $tool == rs-record ]] || packages+=(-p "$tool")
+done
+cargo build --locked --profile dist "${packages[@]}"
 built=$target_dir/dist
 
 recorder=$built/rs-record

@@ -187,25 +187,27 @@ fn odd_programs_are_recorded_and_keep_their_status() {
     }
     let stage = Stage::new();
     for way in Way::all().into_iter().filter(|way| reachable(*way)) {
-        // The status, how many samples at least of `burn` (half a second is 500; the machine may be busy), processes.
+        // The status, how many samples at least (half a second of CPU time should give 500), processes.
         for (what, status, least, processes) in [
-            ("burn", 0, 50, 1),
+            ("burn", 0, 400, 1),
             ("quick", 12, 0, 1),
-            ("thread-exits", 11, 50, 1),
-            ("main-leaves", 0, 50, 1),
-            ("thread-execs", 0, 50, 1),
-            ("forks", 13, 20, 101),
-            ("fork-bombs-out", 14, 5, 6),
-            ("closes", 15, 50, 1),
-            ("undumpable", 16, 50, 1),
-            ("renames", 17, 50, 1),
+            ("thread-exits", 11, 400, 1),
+            ("main-leaves", 0, 400, 1),
+            ("thread-execs", 0, 600, 1),
+            ("forks", 13, 200, 101),
+            ("fork-bombs-out", 14, 50, 6),
+            ("closes", 15, 400, 1),
+            ("undumpable", 16, 400, 1),
+            ("renames", 17, 400, 1),
         ] {
             let odd = stage.odd();
             let (ended, session) = stage.record(way, &["--", odd.to_str().expect("UTF-8"), what]);
             let session = session.unwrap_or_else(|| panic!("{way:?} {what}: {}", ended.stderr));
             assert_eq!(ended.status.code(), Some(status), "{way:?} {what}: {}", ended.stderr);
             assert_eq!(end(&session), Some((EndReason::Exit, Some(status), None)), "{way:?} {what}");
-            assert!(samples(&session) >= least, "{way:?} {what}: {} samples", samples(&session));
+            // What a small ring of an unprivileged user loses is counted, and no less right.
+            let sampled = samples(&session) + session.sampling_diagnostics.lost_count;
+            assert!(sampled >= least, "{way:?} {what}: {sampled} samples");
             if least > 0 {
                 let burn = share(&session, "burn");
                 assert!(burn > 60.0, "{way:?} {what}: burn has {burn} % of {} samples", samples(&session));
@@ -513,7 +515,7 @@ fn perf_event_paranoid_decides_about_the_kernel() {
         };
         let (ended, session) = stage.record(Way::Nobody, &["--", "./odd", "burn"]);
         let session = session.expect("a session");
-        assert!(samples(&session) > 50, "paranoid {level}: {}", ended.stderr);
+        assert!(samples(&session) > 400, "paranoid {level}: {}", ended.stderr);
         let kernel = session.sampling_diagnostics.kernel_time;
         let excluded = matches!(kernel, Some(KernelTime::Excluded));
         assert_eq!(!excluded, allowed, "paranoid {level}: {kernel:?}: {}", ended.stderr);

@@ -199,10 +199,15 @@ fn node() {
     let session = record(scratch.path(), |command| {
         command.args(["node", "--perf-basic-prof"]).arg(script);
     });
+    let nowhere = session.functions.iter().filter(|row| row.kind == FrameKind::Unknown);
+    let nowhere: u64 = nowhere.filter(|row| row.function != "[truncated]").map(|row| row.total_samples).sum();
     let _maps = Maps(session.processes.iter().map(|process| process.pid).collect());
     check("node", &session, scratch.path());
     let fib = session::function(&session, "fib").unwrap_or_else(|| panic!("no fib: {}", top(&session, 10)));
     assert_eq!(fib.kind, FrameKind::Jit);
+    // What the unwinder takes for a caller is code. (V8's builtins are code without unwind tables.)
+    let samples = session.sampling_diagnostics.sample_count;
+    assert!(nowhere * 100 < samples, "{nowhere} of {samples} samples have frames in no mapping");
     assert!(fib.self_pct > 5.0, "{}", top(&session, 10));
 }
 
@@ -364,4 +369,21 @@ fn process_one_of_a_container() {
 #[test]
 fn process_one_of_a_namespace_without_its_proc() {
     process_one("");
+}
+
+/// The comparison itself: names that perf and we spell differently must meet.
+#[test]
+fn names_of_both_sides_meet() {
+    for (name, expected) in [
+        ("encoder_listencode_obj.isra.0", "encoder_listencode_obj"),
+        ("pthread_rwlock_unlock@@GLIBC_2.34", "pthread_rwlock_unlock"),
+        ("v8::internal::Map<int>::Find(int, char const*)", "v8::internal::Map::Find"),
+        ("(anonymous namespace)::Opt::run(llvm::Function&)", "{anonymous}::Opt::run"),
+        ("a::b::h0123456789abcdef", "a::b"),
+        ("JS:*fib /tmp/w.js:1:13", "fib"),
+        ("0x1234", "[libx.so]"),
+        ("[libx.so]+0x10", "[libx.so]"),
+    ] {
+        assert_eq!(perf::alike(false, "libx.so", name), expected);
+    }
 }

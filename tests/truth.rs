@@ -151,6 +151,34 @@ fn short() {
     }
 }
 
+/// The measure itself: what may not be in a key is found, and what may is not.
+#[test]
+fn impure_keys_are_found() {
+    for key in [
+        "a::b::h0123456789abcdef",
+        "a[0123456789abcdef]::b",
+        "a::b.llvm.123",
+        "a::b.cold",
+        "a::b::{closure#0}",
+        "a::b::{{closure}}",
+        "a::{impl#1}::b",
+        "a::b::<u64>",
+    ] {
+        assert!(impurity(key).is_some(), "{key}");
+    }
+    for key in [
+        "a::b",
+        "<[u8] as a::B>::c",
+        "[libc.so.6]",
+        "[app]+0x1aa90",
+        "a::half_of_it",
+        "<&dyn a::F as b::G>::h",
+    ] {
+        assert_eq!(impurity(key), None, "{key}");
+    }
+    assert!((sigmas(550, 1000, 0.5) - 3.162).abs() < 0.001);
+}
+
 /// Records a program. `seconds` is not for those that know their own length.
 fn run(binaries: &Path, program: Program, seconds: Option<f64>) -> (tempfile::TempDir, Recording, Truth) {
     let directory = cmd::scratch("truth");

@@ -52,7 +52,7 @@ fn the_status_is_the_childs() {
             };
             let ended = script(dir.path(), &line);
             assert_eq!(ended.status.code(), Some(status), "{line}: {}", ended.stderr);
-            if status < 126 || status > 127 {
+            if !(126..=127).contains(&status) {
                 let end = end_line(&dir.path().join("out"));
                 assert_eq!(end["reason"], "exit");
                 let (code, signal) = (end["exit_code"].as_i64(), end["signal"].as_i64());

@@ -79,7 +79,7 @@ fn file_name(path: &str) -> &str {
 }
 
 /// One spelling of a function's name, whoever demangled it.
-fn alike(is_kernel: bool, dso: &str, name: &str) -> String {
+pub fn alike(is_kernel: bool, dso: &str, name: &str) -> String {
     if is_kernel {
         return "[kernel]".into();
     }
@@ -163,25 +163,4 @@ pub struct Distance {
     pub theirs: f64,
     /// Their distance over its standard deviation.
     pub sigmas: f64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::alike;
-
-    #[test]
-    fn names_of_both_sides_meet() {
-        for (name, expected) in [
-            ("encoder_listencode_obj.isra.0", "encoder_listencode_obj"),
-            ("pthread_rwlock_unlock@@GLIBC_2.34", "pthread_rwlock_unlock"),
-            ("v8::internal::Map<int>::Find(int, char const*)", "v8::internal::Map::Find"),
-            ("(anonymous namespace)::Opt::run(llvm::Function&)", "{anonymous}::Opt::run"),
-            ("a::b::h0123456789abcdef", "a::b"),
-            ("JS:*fib /tmp/w.js:1:13", "fib"),
-            ("0x1234", "[libx.so]"),
-            ("[libx.so]+0x10", "[libx.so]"),
-        ] {
-            assert_eq!(alike(false, "libx.so", name), expected);
-        }
-    }
 }

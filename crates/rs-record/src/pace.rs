@@ -3,7 +3,7 @@
 //! By the clock, not by a watermark: some ten times a second, or more often where the rings are small, is enough
 //! to lose nothing and to keep the stream live, and disturbs the target least. Deep stacks are another matter:
 //! what did not fit into a sample is read from the running program, and the sooner the likelier it is still
-//! there. So while such stacks are seen, the clock runs faster.
+//! there. So while such stacks are seen, every record wakes the reader.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,6 @@ const SLOWEST: Duration = Duration::from_millis(100);
 const FIRST: Duration = Duration::from_millis(5);
 /// How long the first moments last.
 const FIRST_MOMENTS: Duration = Duration::from_millis(100);
-/// The pace while stacks are deep.
-const DEEP: Duration = Duration::from_micros(500);
 /// How long after a deep stack the next one is expected.
 const DEEP_MEMORY: Duration = Duration::from_secs(1);
 /// Records younger than this wait for the next pass, lest one that another CPU is just writing be overtaken.
@@ -41,19 +39,14 @@ impl Pace {
         self.last_deep = Some(Instant::now());
     }
 
-    fn is_deep(&self) -> bool {
+    /// Whether to wake at every record.
+    pub(crate) fn is_deep(&self) -> bool {
         self.last_deep.is_some_and(|deep| deep.elapsed() < DEEP_MEMORY)
     }
 
     /// How long to wait at most.
     pub(crate) fn timeout(&self) -> Duration {
-        if self.is_deep() {
-            DEEP
-        } else if self.begun.elapsed() < FIRST_MOMENTS {
-            FIRST.min(self.slowest)
-        } else {
-            self.slowest
-        }
+        if self.begun.elapsed() < FIRST_MOMENTS { FIRST.min(self.slowest) } else { self.slowest }
     }
 
     /// Records up to this long ago are taken.

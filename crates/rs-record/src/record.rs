@@ -32,6 +32,8 @@ use crate::target::proc::{self, Numbers, ProcFs};
 use crate::watch::{Watch, WatchOptions};
 use crate::{binary, doctor, environment, metrics};
 
+/// The pace at which a ring is read that would wake us all the time.
+const HUNG_UP_PAUSE: Duration = Duration::from_micros(500);
 /// Where to send the events, for whoever forgets.
 const PIPES: &[&str] = &["rs-record -- ./app | rs-rollup > s.json", "rs-record -- ./app | rs-export --text"];
 
@@ -330,12 +332,26 @@ impl Recording {
         let until_deadline =
             deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = self.pace.timeout().min(until_deadline);
-        let mut polled =
-            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
+        let mut polled = vec![
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+        ];
+        if self.pace.is_deep() {
+            let rings = self.sampler.iter().flat_map(PerfSampler::ring_events);
+            polled.extend(rings.map(|event| PollFd::new(event.as_fd(), PollFlags::POLLIN)));
         }
+        match ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let hung_up =
+            |ring: &PollFd<'_>| ring.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
+        if polled.iter().skip(2).any(hung_up) && !is_readable(ended)? {
+            // A ring hangs up when its own thread ends, though others still write to it, and would wake us
+            // without pause from now on.
+            std::thread::sleep(timeout.min(HUNG_UP_PAUSE));
+        }
+        Ok(())
     }
 
     /// Takes what the rings hold, up to a time.

@@ -29,6 +29,8 @@ mod imp {
 
     /// A saved frame pointer of zero proves nothing here: code uses rbp for anything.
     pub(crate) const ZERO_FRAME_POINTER_ENDS_STACK: bool = false;
+    /// The caller pushed the return address just before the function began.
+    pub(crate) const LEAF_RETURN_IS_ON_STACK: bool = true;
     /// A return pops the return address, so each caller's stack pointer is higher.
     pub(crate) const LEAF_MAY_KEEP_STACK_POINTER: bool = false;
     /// `syscall`.
@@ -67,6 +69,8 @@ mod imp {
 
     /// The ABI keeps x29 a frame record at all times; the outermost one holds zero.
     pub(crate) const ZERO_FRAME_POINTER_ENDS_STACK: bool = true;
+    /// The return address is in x30 until the function stores it.
+    pub(crate) const LEAF_RETURN_IS_ON_STACK: bool = false;
     /// A leaf function may not touch the stack at all.
     pub(crate) const LEAF_MAY_KEEP_STACK_POINTER: bool = true;
     /// `svc #0`.

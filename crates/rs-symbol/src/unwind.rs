@@ -191,6 +191,17 @@ impl AddressSpace {
                 address = FrameAddress::from_instruction_pointer(interrupted.ip);
                 continue;
             }
+            if address.address() == registers.ip
+                && !address.is_return_address()
+                && let Some(caller) = self.caller_by_frame_pointer(registers, read_stack)
+            {
+                state = arch::state(caller, self.unwinder.max_known_code_address());
+                let Some(caller) = FrameAddress::from_return_address(caller.ip) else {
+                    return self.end(cache, lookup, true, leaf, out);
+                };
+                address = caller;
+                continue;
+            }
             let before = arch::stack_pointer(&state);
             // framehop 0.16 answers a failed read in a frame that it cannot put into a cached rule by caching its
             // frame-pointer guess for that address for good; so it never sees one, but below the stack pointer,
@@ -223,6 +234,39 @@ impl AddressSpace {
                 Ok(None) => return self.end(cache, lookup, true, leaf, out),
             }
         }
+    }
+
+    /// The caller of a leaf that no unwind information covers: code made at run time, or a runtime's embedded
+    /// builtins. framehop takes it for a stub without a frame, whose return address is on top of the stack; in
+    /// the middle of a function that is whatever was pushed last. Such code keeps frame pointers, and where the
+    /// frame pointer leads to code, it is believed.
+    fn caller_by_frame_pointer(
+        &self,
+        leaf: Registers,
+        read_stack: &mut dyn FnMut(u64) -> Option<u64>,
+    ) -> Option<Registers> {
+        /// Frames are smaller than this.
+        const FRAME_BYTES_MAX: u64 = 1 << 20;
+        if !arch::LEAF_RETURN_IS_ON_STACK {
+            return None;
+        }
+        let mapped = self.find(leaf.ip);
+        if mapped.is_some_and(|(range, svma)| {
+            range.image.functions().caller_at(&range.image, svma) != Caller::Unknown
+                || svma.checked_sub(range.image.entry_svma()).is_some_and(|distance| distance < 64)
+        }) {
+            return None;
+        }
+        if !(leaf.sp..leaf.sp.saturating_add(FRAME_BYTES_MAX)).contains(&leaf.bp)
+            || !leaf.bp.is_multiple_of(8)
+        {
+            return None;
+        }
+        let (bp, ip) = (read_stack(leaf.bp)?, read_stack(leaf.bp + 8)?);
+        // Code made at run time calls its like, of which no mapping is known here; but it is not on the stack.
+        let is_code = self.find(ip).is_some()
+            || mapped.is_none() && ip > 0xffff && ip.abs_diff(leaf.sp) > FRAME_BYTES_MAX << 10;
+        is_code.then_some(Registers { ip, sp: leaf.bp + 16, bp, lr: 0 })
     }
 
     /// Judges where unwinding stopped. `by_zero`: framehop met a zero or a declared end.

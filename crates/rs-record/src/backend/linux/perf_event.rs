@@ -53,9 +53,8 @@ pub(crate) fn open(tid: i32, cpu: u32, options: &EventOptions) -> io::Result<Own
         ..Default::default()
     };
     attr.__bindgen_anon_1.sample_period = options.period_ns;
-    // The reader comes by the clock (see `Pace`). A wakeup is an interrupt more for the target, and in a virtual
-    // machine a costly one.
-    attr.__bindgen_anon_2.wakeup_watermark = u32::MAX;
+    // Whoever polls a ring wakes at every record; who does not is not disturbed (see `Pace`).
+    attr.__bindgen_anon_2.wakeup_watermark = 1;
     attr.set_watermark(1);
     attr.set_disabled(u64::from(options.on_exec));
     attr.set_enable_on_exec(u64::from(options.on_exec));

@@ -155,6 +155,11 @@ impl PerfSampler {
         Duration::from_nanos(samples.saturating_mul(self.options.period_ns))
     }
 
+    /// The events that become readable when there is a record.
+    pub(crate) fn ring_events(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.rings.iter().map(Ring::event)
+    }
+
     /// Hands out the records that were written before `until`, in the order of time.
     pub(crate) fn drain(&mut self, until: u64, mut handle: impl FnMut(u32, record::Record<'_>)) {
         let kernel_frames = self.options.kernel_frames;
