@@ -207,6 +207,22 @@ fn the_first_signal_lets_a_filter_drain_its_pipe() {
     }
 }
 
+/// The shell hands the hang-up of its terminal on to its jobs, and the kernel tells the foreground group once more.
+#[test]
+fn a_closing_terminal_may_hang_up_twice() {
+    for filter in FILTERS {
+        let dir = streams("hang-up");
+        let mut reading = Reading::start(filter, dir.path());
+        for _ in 0..3 {
+            reading.signal(Signal::SIGHUP);
+        }
+        let Reading { filter: mut running, mut stdin, rest } = reading;
+        stdin.write_all(rest.as_bytes()).unwrap_or_else(|error| panic!("{}: {error}", filter.name));
+        drop(stdin);
+        assert_eq!(running.wait(LIMIT).expect("it ends").code(), Some(0), "{}", filter.name);
+    }
+}
+
 #[test]
 fn the_second_signal_kills_and_leaves_no_file() {
     for filter in FILTERS {

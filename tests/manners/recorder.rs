@@ -311,6 +311,28 @@ fn a_second_signal_leaves_the_child() {
 }
 
 #[test]
+fn a_second_hang_up_is_the_same_terminal_closing() {
+    let dir = scratch("hang-up");
+    let child = "trap 'echo got >> signals' HUP; echo ready > ready; \
+                 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.1; done; exit 8";
+    let mut command = tool("rs-record");
+    command
+        .current_dir(dir.path())
+        .args(["-q", "-o", "events", "--", "sh", "-c", child])
+        .stdin(Stdio::null());
+    let mut recorder = Running::start(&mut command);
+    let ready = eventually(LIMIT, || dir.path().join("ready").exists().then_some(()));
+    assert!(ready.is_some(), "the child runs");
+    for _ in 0..3 {
+        recorder.signal(Signal::SIGHUP);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    assert_eq!(recorder.wait(LIMIT).expect("it ends").code(), Some(8), "recorded to the child's end");
+    assert_eq!(end_line(&dir.path().join("events"))["reason"], "exit");
+    assert!(read(dir.path().join("signals")).starts_with("got\n"));
+}
+
+#[test]
 fn what_the_recorder_was_started_to_ignore_it_ignores() {
     let dir = scratch("ignored");
     let target = target();
