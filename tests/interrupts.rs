@@ -159,6 +159,8 @@ fn kill_9_of_the_recorder_leaves_a_stream_that_folds() {
     for into_pipe in [false, true] {
         let mut command = tool("rs-record");
         command.args(["--pid", &target.pid().to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
+        // What it makes there, nobody will remove.
+        command.env("TMPDIR", dir.path());
         let mut rollup = None;
         if into_pipe {
             command.stdout(Stdio::piped());
@@ -213,6 +215,7 @@ fn kill_9_of_the_recorder_leaves_a_launched_child_running() {
     let dir = scratch("orphan");
     let stream = dir.path().join("events");
     let mut command = tool("rs-record");
+    command.env("TMPDIR", dir.path());
     command.current_dir(dir.path()).args(["--", "sh", "-c", "echo $$ > pid; sleep 2; echo done > mark"]);
     command.stdin(Stdio::null()).stdout(fs::File::create(&stream).expect("a stream")).stderr(Stdio::null());
     let mut recorder = Running::start(&mut command);
@@ -234,6 +237,7 @@ fn a_child_that_was_not_let_go_does_not_stay() {
     let dir = scratch("held");
     for delay_ms in [0, 1, 2, 4, 8] {
         let mut command = tool("rs-record");
+        command.env("TMPDIR", dir.path());
         command.current_dir(dir.path()).args(["-o", "/dev/null", "--", "sleep", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut recorder = Running::start(&mut command);

@@ -64,6 +64,10 @@ step() {
     fi
     if [[ $status != 0 ]]; then
         failures+=("$what")
+        local test
+        while read -r test; do
+            failures+=("  $test")
+        done < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
         # Its failed tests are counted already, unless it did not get that far.
         grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
     fi

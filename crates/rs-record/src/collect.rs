@@ -157,6 +157,11 @@ impl Collector {
         }
     }
 
+    /// A reading of CLOCK_MONOTONIC as time of the session.
+    pub(crate) fn session_time(&self, monotonic_ns: u64) -> u64 {
+        self.clock.at(monotonic_ns)
+    }
+
     /// The totals so far.
     pub(crate) fn totals(&self) -> Totals {
         self.totals

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -13,6 +14,9 @@ use rs_schema::event::Line;
 
 /// Bytes that may wait for a slow reader before samples are shed.
 const LIMIT_BYTES: usize = 64 << 20;
+
+/// Lag of the samples from which on lines of other producers wait for them.
+const LAG_NS: u64 = 500_000_000;
 
 /// Lines of one producer, in order, not yet handed over.
 #[derive(Default)]
@@ -45,6 +49,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Samples up to this time have been handed over; 0 while nobody samples.
+    sampled_until_ns: AtomicU64,
 }
 
 impl Shared {
@@ -81,6 +87,18 @@ impl Queue {
         let mut batch = Batch::default();
         batch.push(line);
         self.send(&mut batch);
+    }
+
+    /// Notes that all samples up to this time have been handed over.
+    pub(crate) fn sampled_until(&self, time_ns: u64) {
+        self.shared.sampled_until_ns.store(time_ns, Ordering::Release);
+    }
+
+    /// Whether samples are so late that a line of `now_ns` would be far ahead of them. Readers may count on a
+    /// stream that is never more than a second out of order.
+    pub(crate) fn samples_lag(&self, now_ns: u64) -> bool {
+        let sampled_until_ns = self.shared.sampled_until_ns.load(Ordering::Acquire);
+        sampled_until_ns != 0 && now_ns.saturating_sub(sampled_until_ns) > LAG_NS
     }
 
     /// Whether so much waits that samples must be shed.

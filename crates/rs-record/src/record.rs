@@ -361,6 +361,9 @@ impl Recording {
             sampler.drain(until, |cpu, record| collector.handle(cpu, record));
         }
         self.hand_on();
+        if self.sampler.is_some() {
+            self.queue.sampled_until(self.collector.session_time(until));
+        }
     }
 
     /// Hands on what a pass brought: lines first, then what refers to them.

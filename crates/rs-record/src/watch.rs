@@ -29,6 +29,8 @@ const INTERVAL_MIN_NS: u64 = 1_000_000;
 /// How long marks may gather in the FIFO once some were read. A program that reports work in a loop wakes us a
 /// thousand times a second and not at every line; a lone mark is read at once.
 const MARKS_PAUSE_NS: u64 = 1_000_000;
+/// How often to look whether late samples have come.
+const LAG_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes read from the FIFO at once.
 const MARKS_CHUNK_BYTES: usize = 64 << 10;
 /// Chunks before the tick has its turn again; together what a FIFO may hold.
@@ -247,6 +249,13 @@ impl Shared {
         let mut tick_ns = start_ns + self.interval_ns;
         loop {
             let now_ns = self.clock.now_ns();
+            if self.queue.samples_lag(now_ns) {
+                // The machine is so busy that samples are late; readings wait for them.
+                if is_told(stop, LAG_PAUSE) {
+                    break;
+                }
+                continue;
+            }
             if now_ns >= tick_ns {
                 for id in self.ids() {
                     self.read(id, false);
@@ -280,6 +289,13 @@ struct MarkReader {
     buffer: Vec<u8>,
     /// Until then marks may gather.
     pause_end_ns: u64,
+}
+
+/// Whether the thread is told to stop within a time.
+fn is_told(stop: &EventFd, within: Duration) -> bool {
+    let mut fds = [PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+    let _ = ppoll(&mut fds, Some(TimeSpec::from_duration(within)), None);
+    fds[0].any() == Some(true)
 }
 
 impl MarkReader {

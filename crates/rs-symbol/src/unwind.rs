@@ -173,6 +173,7 @@ impl AddressSpace {
         read_stack: &mut dyn FnMut(u64) -> Option<u64>,
         out: &mut Vec<u64>,
     ) -> StackEnd {
+        let mut caller_of_leaf = self.caller_by_frame_pointer(cache, registers, read_stack);
         let rules = cache.rules_of(self.id);
         let leaf = out.len();
         let mut state = arch::state(registers, self.unwinder.max_known_code_address());
@@ -191,10 +192,7 @@ impl AddressSpace {
                 address = FrameAddress::from_instruction_pointer(interrupted.ip);
                 continue;
             }
-            if address.address() == registers.ip
-                && !address.is_return_address()
-                && let Some(caller) = self.caller_by_frame_pointer(registers, read_stack)
-            {
+            if let Some(caller) = caller_of_leaf.take() {
                 state = arch::state(caller, self.unwinder.max_known_code_address());
                 let Some(caller) = FrameAddress::from_return_address(caller.ip) else {
                     return self.end(cache, lookup, true, leaf, out);
@@ -242,6 +240,7 @@ impl AddressSpace {
     /// frame pointer leads to code, it is believed.
     fn caller_by_frame_pointer(
         &self,
+        cache: &mut UnwindCache,
         leaf: Registers,
         read_stack: &mut dyn FnMut(u64) -> Option<u64>,
     ) -> Option<Registers> {
@@ -250,15 +249,14 @@ impl AddressSpace {
         if !arch::LEAF_RETURN_IS_ON_STACK {
             return None;
         }
-        let mapped = self.find(leaf.ip);
-        if mapped.is_some_and(|(range, svma)| {
-            range.image.functions().caller_at(&range.image, svma) != Caller::Unknown
-                || svma.checked_sub(range.image.entry_svma()).is_some_and(|distance| distance < 64)
-        }) {
-            return None;
-        }
         if !(leaf.sp..leaf.sp.saturating_add(FRAME_BYTES_MAX)).contains(&leaf.bp)
             || !leaf.bp.is_multiple_of(8)
+        {
+            return None;
+        }
+        let mapped = self.find(leaf.ip);
+        if let Some((range, svma)) = mapped
+            && cache.is_covered(&range.image, svma)
         {
             return None;
         }
@@ -412,6 +410,8 @@ impl ModuleSectionInfo<ImageSlice> for SectionInfo<'_> {
 pub struct UnwindCache {
     slots: [Option<Slot>; SLOTS],
     roots: FxHashMap<(u64, u64), Root>,
+    /// Leaves that unwind information covers, or not.
+    covered: FxHashMap<(u64, u64), bool>,
 }
 
 struct Slot {
@@ -435,7 +435,25 @@ impl Default for UnwindCache {
 impl UnwindCache {
     /// An empty cache.
     pub fn new() -> Self {
-        UnwindCache { slots: [const { None }; SLOTS], roots: FxHashMap::default() }
+        UnwindCache {
+            slots: [const { None }; SLOTS],
+            roots: FxHashMap::default(),
+            covered: FxHashMap::default(),
+        }
+    }
+
+    fn is_covered(&mut self, image: &Image, svma: u64) -> bool {
+        let key = (image.id(), svma);
+        if let Some(covered) = self.covered.get(&key) {
+            return *covered;
+        }
+        let covered = image.functions().caller_at(image, svma) != Caller::Unknown
+            || svma.checked_sub(image.entry_svma()).is_some_and(|distance| distance < 64);
+        if self.covered.len() >= MAX_ROOTS {
+            self.covered.clear();
+        }
+        self.covered.insert(key, covered);
+        covered
     }
 
     fn rules_of(&mut self, owner: u64) -> &mut arch::Cache {

@@ -33,6 +33,20 @@ pub(crate) fn find(proc_fs: &ProcFs, pid: i32) -> anyhow::Result<Numbers> {
     Ok(numbers)
 }
 
+/// Opens the events of one thread of a process: the first, which may have ended while others run on, or another.
+fn open_first(root: Numbers, options: &SamplerOptions, proc_fs: &ProcFs) -> io::Result<(i32, PerfSampler)> {
+    let others = proc_fs.threads(root.proc).unwrap_or_default().into_iter().map(|thread| thread.ours);
+    let mut gone = io::Error::from_raw_os_error(libc::ESRCH);
+    for tid in std::iter::once(root.ours).chain(others.filter(|&tid| tid != root.ours)) {
+        match PerfSampler::open(tid, options) {
+            Ok(sampler) => return Ok((tid, sampler)),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => gone = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(gone)
+}
+
 /// Opens events for every thread of the tree under `root` and tells the collector what is there.
 ///
 /// A thread that an already watched one starts is watched by inheritance, and its beginning is recorded; one
@@ -48,13 +62,13 @@ pub(crate) fn attach(
     clock: &SessionClock,
     collector: &mut Collector,
 ) -> io::Result<PerfSampler> {
-    let mut sampler = PerfSampler::open(root.ours, options)?;
+    let (first, mut sampler) = open_first(root, options, proc_fs)?;
     let processes = if options.follow { proc_fs.tree(root) } else { vec![(root, None)] };
     for &(process, parent) in &processes {
         let parent = processes.iter().find(|(numbers, _)| Some(numbers.proc) == parent);
         collector.add_running(process, parent.map(|(numbers, _)| numbers.ours), clock.now_ns());
         for thread in proc_fs.threads(process.proc).unwrap_or_default() {
-            if thread.ours != root.ours {
+            if thread.ours != first {
                 sampler.add_thread(thread.ours)?;
             }
         }

@@ -202,7 +202,7 @@ fn unreadable(error: Error, report: &mut Report<'_>) {
     let (place, what) = match error {
         Error::Line { line, fault, .. } => (Place::Line(line), Unreadable::Line(fault)),
         Error::NotThis { expected, found } => {
-            (Place::Line(1), Unreadable::Input(format!("this is not a {expected}: {found}")))
+            (Place::Line(1), Unreadable::Input(format!("this is not {expected}: {found}")))
         }
         Error::Document { line, column, message } => {
             (Place::Text { line, column }, Unreadable::Document(message))
