@@ -78,9 +78,12 @@ step() {
 install_needs() {
     [[ -n ${CI:-}${RUSTSCOPE_INSTALL:-} && $(id -u) == 0 ]] || return 0
     command -v apt-get >/dev/null || return 0
-    local updated=no package
-    for package in linux-perf tmux jq redis-server sqlite3 python3 nodejs gzip util-linux zsh fish man-db groff shellcheck; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue
+    local updated=no program package
+    for program in perf:linux-perf tmux redis-server redis-benchmark:redis-tools python3 node:nodejs gzip \
+        unshare:util-linux zsh fish man:man-db groff shellcheck; do
+        package=${program#*:}
+        program=${program%:*}
+        command -v "$program" >/dev/null && continue
         if [[ $updated == no ]]; then
             apt-get update -qq >/dev/null 2>&1 || true
             updated=yes

@@ -193,7 +193,13 @@ pub(crate) struct MapsLine {
 /// # Errors
 /// When they may not be read.
 pub(crate) fn maps(proc_pid: i32) -> io::Result<Vec<MapsLine>> {
-    let text = fs::read(format!("/proc/{proc_pid}/maps"))?;
+    let mut text = fs::read(format!("/proc/{proc_pid}/maps"))?;
+    if text.is_empty() {
+        // The first thread has ended and shows no memory any more; the others do.
+        let threads = fs::read_dir(format!("/proc/{proc_pid}/task"))?.flatten();
+        let of_threads = threads.filter_map(|thread| fs::read(thread.path().join("maps")).ok());
+        text = of_threads.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    }
     Ok(String::from_utf8_lossy(&text).lines().filter_map(parse_maps_line).collect())
 }
 
